@@ -1,0 +1,78 @@
+"""XiVO 1.0 (2013): users and voicemails under /1.0; declared as data for `web`.
+
+The seed document rules; where it and the real servers and clients part, the contract's table 2.3 decided, and its row stands beside the line.
+Deliberately not here: the 1.1 resources, and 1.0's call centre.
+"""
+
+import json
+
+from agent import errors
+from agent.dialects import wire
+
+FIRST_PAGE = 0      # row 15: the seed's formula, `_page` times `_pagesize`
+
+
+def negotiate(method, request):
+    """Return 406 or 415 for a request that doesn't say what the seed asks for (rows 11, 12), else None."""
+    if method == "GET" and request.accept is None:
+        return 406 if request.options.missing_accept == "refuse" else None
+    if method == "GET" and not wire.covers_json(request.accept):
+        return 406
+    if method in ("POST", "PUT") and (request.content_type or "").split(";")[0].strip().lower() != "application/json":
+        return 415
+    return None
+
+
+def encode(thing):
+    """Return one line of JSON, ASCII only, as the 1.0 server wrote it."""
+    return json.dumps(thing).encode("ascii")
+
+
+def problem(fault, schema):
+    """Return an error as the seed has it: a JSON list of messages, or an empty body for 404 and what has no words there."""
+    status = DIALECT.status(fault)
+    if status in (401, 403, 404, 413, 429):
+        return wire.Reply(None, status)
+    fields = {schema.wire_name(name) if schema else name: reason for name, reason in getattr(fault, "fields", {}).items()}
+    messages = [fault.message]
+    if fields:
+        messages = ["Incorrect parameters sent: " + ", ".join(fields), *(f"{name} {reason}" for name, reason in fields.items() if reason)]
+    return wire.Reply([*messages, *getattr(fault, "reasons", ())], status)
+
+
+DIALECT = wire.Dialect(
+    prefix="/1.0",
+    options="xivo",
+    content_type="application/json;charset=UTF-8",      # row 13
+    negotiate=negotiate,
+    encode=encode,
+    problem=problem,
+    statuses={
+        errors.NotFound: 404,
+        errors.Invalid: 400,
+        errors.TooLarge: 413,
+        errors.Conflict: 409,
+        errors.Exists: 400,             # row 20
+        errors.InUse: 412,              # row 17
+        errors.Unauthenticated: 401,
+        errors.Throttled: 429,
+        errors.Forbidden: 403,
+        errors.Rejected: 500,
+        errors.Unavailable: 503,
+        errors.NoSpace: 507,
+        errors.Damaged: 500,
+    },
+)
+
+
+def listed(items, request):
+    """Return the list envelope: `total` is the full count even of a page (row 9)."""
+    return wire.Reply({"total": len(items), "items": wire.page(items, request.query, first_page=FIRST_PAGE)})
+
+
+def same_id(body, number):
+    """Drop `id` and `uniqueid` from a body. Raise Invalid if one isn't the id in the path: a key never changes (row 18)."""
+    for name in ("id", "uniqueid"):
+        if name in body and str(body[name]) != str(number):
+            raise errors.Invalid(fields={name: "can't be changed"})
+    return {name: value for name, value in body.items() if name not in ("id", "uniqueid")}

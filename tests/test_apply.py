@@ -1,0 +1,191 @@
+"""apply.py: the order of one write, seen from outside; the whole agent on a fake Asterisk."""
+
+import threading
+
+import pytest
+
+from agent.errors import Conflict, Damaged, Invalid, Rejected, Unavailable
+from agent.resources import users, voicemails
+from agent.transaction import Lock
+
+WHO = {"name": "test"}
+
+
+@pytest.fixture
+def apply(box):
+    box.write("voicemail.conf", b"[default]\n100 => 1234,Ada   ; desk\n101 => 1\n")
+    box.start()
+    box.agent.apply.read(voicemails.find)       # the hand-made entries get their ids
+    return box.agent.apply
+
+
+def password(text):
+    return lambda edit: voicemails.update(edit, 1, {"password": text})
+
+
+def test_a_write_that_changes_nothing_leaves_no_trace(box, apply):
+    stat, records = (box.etc / "voicemail.conf").stat(), len(box.agent.journal.records())
+    outcome = apply.write(password("1234"), title="same", who=WHO)
+    after = (box.etc / "voicemail.conf").stat()
+    assert outcome.record is None and (after.st_ino, after.st_mtime_ns) == (stat.st_ino, stat.st_mtime_ns)
+    assert len(box.agent.journal.records()) == records and box.asterisk.reloads == []
+
+
+def test_an_edit_that_fails_half_way_leaves_everything_as_it_was(box, apply):
+    files, directory = box.files(), (box.state / "directory.json").read_bytes()
+
+    def half(edit):
+        voicemails.update(edit, 1, {"password": "9"})
+        users.create(edit, {"firstname": "Ada", "lastname": ""})
+        raise Invalid("no further")
+
+    with pytest.raises(Invalid, match="no further"):
+        apply.write(half, title="half", who=WHO)
+    assert (box.files(), (box.state / "directory.json").read_bytes()) == (files, directory)
+
+
+def test_a_bug_in_an_edit_is_raised_to_its_caller_and_the_next_write_works(apply):
+    with pytest.raises(ZeroDivisionError):
+        apply.write(lambda edit: 1 / 0, title="bug", who=WHO)
+    assert apply.write(password("9"), title="fine", who=WHO).record
+
+
+def test_what_asterisk_refuses_is_undone_and_the_old_is_loaded_again(box, apply):
+    box.asterisk.script("refuses", "no such luck")
+    files = box.files()
+    with pytest.raises(Rejected) as caught:
+        apply.write(password("9"), title="refused", who=WHO)
+    assert any("no such luck" in reason for reason in caught.value.reasons)
+    assert box.files() == files
+    assert box.agent.journal.records()[0].state == "undone"
+
+
+def test_writes_that_wait_go_together_with_one_reload_each_with_its_own_result(box, apply):
+    def create(number):
+        return lambda edit: voicemails.create(edit, {"mailbox": number}, context="default")
+
+    results = together(apply, {"200": create("200"), "201": create("201"), "201 again": create("201"), "202": create("202")})
+    assert sorted(type(each).__name__ for each in results.values()) == ["Exists", "Outcome", "Outcome", "Outcome", "Outcome"]
+    assert box.asterisk.reloads == ["app_voicemail.so"]
+    numbers = [row["mailbox"] for row in apply.read(voicemails.find)]
+    assert sorted(numbers) == ["100", "101", "200", "201", "202"], "the doubled one failed alone"
+
+
+def test_in_a_batch_the_one_that_asterisk_refuses_fails_alone(box, apply):
+    box.asterisk.script("hides", "301@default")
+    results = together(apply, {number: (lambda edit, number=number: voicemails.create(edit, {"mailbox": number}, context="default"))
+                               for number in ("300", "301", "302")})
+    assert isinstance(results["301"], Rejected)
+    assert results["300"].record and results["302"].record
+    assert [row["mailbox"] for row in apply.read(voicemails.find)] == ["100", "101", "300", "302"]
+
+
+def test_a_foreign_write_between_read_and_replace_is_kept_and_the_edit_made_anew(box, apply):
+    seen = []
+
+    def meanwhile(edit):
+        voicemails.update(edit, 1, {"password": "9"})
+        if not seen:
+            seen.append(1)
+            box.write("voicemail.conf", b"; typed in vim\n[default]\n100 => 1234,Ada   ; desk\n101 => 1\n")
+
+    apply.write(meanwhile, title="meanwhile", who=WHO)
+    assert box.files()["voicemail.conf"] == b"; typed in vim\n[default]\n100 => 9,Ada   ; desk\n101 => 1\n"
+
+
+def test_somebody_who_never_stops_writing_gives_a_conflict_and_nothing_of_theirs_is_lost(box, apply):
+    texts = [b"; %d\n[default]\n100 => 1234,Ada   ; desk\n101 => 1\n" % number for number in range(9)]
+
+    def meanwhile(edit):
+        voicemails.update(edit, 1, {"password": "9"})
+        box.write("voicemail.conf", texts.pop())
+
+    with pytest.raises(Conflict, match="somebody else keeps writing"):
+        apply.write(meanwhile, title="meanwhile", who=WHO)
+    assert box.files()["voicemail.conf"].startswith(b"; %d\n" % len(texts))
+
+
+def test_undo_puts_back_the_bytes_and_reloads_and_can_itself_be_undone(box, apply):
+    before = box.files()
+    record = apply.write(password("9"), title="set", who=WHO).record
+    after = box.files()
+    box.asterisk.reloads.clear()
+    assert apply.undo(who=WHO).value == record
+    assert box.files() == before and box.asterisk.reloads == ["app_voicemail.so"]
+    apply.undo(who=WHO)
+    assert box.files() == after
+
+
+def test_undo_of_a_creation_never_gives_its_id_again(apply):
+    number = apply.write(lambda edit: users.create(edit, {"firstname": "Ada", "lastname": ""}), title="create", who=WHO).value
+    apply.undo(who=WHO)
+    assert apply.read(users.find) == []
+    assert apply.write(lambda edit: users.create(edit, {"firstname": "Bob", "lastname": ""}), title="create", who=WHO).value == number + 1
+
+
+def test_undo_over_somebodys_later_edit_of_the_file_is_refused(box, apply):
+    apply.write(password("9"), title="set", who=WHO)
+    box.write("voicemail.conf", box.files()["voicemail.conf"] + b"; later\n")
+    with pytest.raises(Conflict, match="has changed since record"):
+        apply.undo(who=WHO)
+
+
+def test_what_happens_after_the_change_and_fails_is_said_and_the_change_stands(box, apply):
+    (box.spool / "voicemail").mkdir()
+    (box.spool / "voicemail" / "default").symlink_to(box.folder)
+    with pytest.raises(Damaged, match="the change is made, but this couldn't be done after it: remove mailbox default 100"):
+        apply.write(lambda edit: voicemails.delete(edit, 1, spool=True), title="delete", who=WHO)
+    assert box.files()["voicemail.conf"] == b"[default]\n101 => 1\n" and box.folder.exists()
+
+
+def test_a_lock_held_by_somebody_else_is_waited_for_and_then_said(box):
+    box.change_settings("limits", lock_s=1)
+    box.start()
+    with Lock(box.state / "lock").hold(), pytest.raises(Unavailable, match="lock|process"):
+        box.agent.apply.write(lambda edit: users.create(edit, {"firstname": "Ada", "lastname": ""}), title="locked", who=WHO)
+
+
+def test_pending_changes_survive_a_restart_and_are_told_when_asterisk_is_back(box, apply):
+    box.asterisk.script("away")
+    outcome = apply.write(password("9"), title="away", who=WHO)
+    assert outcome.pending and apply.pending() == [outcome.record]
+    box.restart()
+    assert box.agent.apply.pending() == [outcome.record]
+    box.asterisk.script("back")
+    wait_for(lambda: not box.agent.apply.pending())
+    assert box.asterisk.reloads == ["app_voicemail.so"]
+
+
+def together(apply, jobs):
+    """Run several writes so that they wait for the same batch; return {name: Outcome or error}."""
+    release, entered, results = threading.Event(), threading.Event(), {}
+
+    def slow(edit):
+        entered.set()
+        release.wait(10)
+
+    def write(name, function):
+        try:
+            results[name] = apply.write(function, title=name, who=WHO)
+        except Exception as error:
+            results[name] = error
+
+    threads = [threading.Thread(target=write, args=("slow", slow))]
+    threads[0].start()
+    entered.wait(10)
+    for name, function in jobs.items():
+        threads.append(threading.Thread(target=write, args=(name, function)))
+        threads[-1].start()
+    wait_for(lambda: len(apply._waiting) == len(jobs))
+    release.set()
+    for each in threads:
+        each.join(30)
+    return results
+
+
+def wait_for(claim, seconds=15):
+    pause, left = threading.Event(), seconds / 0.01
+    while not claim():
+        left -= 1
+        assert left > 0, "it never came true"
+        pause.wait(0.01)
