@@ -25,20 +25,21 @@ from agent.asterisk.reload import Reload
 from agent.asterisk.spool import Spool
 from agent.document import Configuration
 from agent.server import Limits, Listener, Server
+from agent.settings import Settings
 from agent.transaction import Journal, Lock, Places, recover
 from agent.web import Core, Gate, Web
 
 
 @dataclass(frozen=True)
 class Agent:
-    """The objects of one running agent. `ami` is None where there is no Asterisk."""
+    """What changes files and tells Asterisk; enough for a command. `ami` is None where there is no Asterisk."""
 
+    settings: Settings
     apply: Apply
     journal: Journal
     lock: Lock
+    asterisk: Reload | NoAsterisk
     ami: Ami | None
-    web: Web
-    addresses: Addresses
 
     def recover(self):
         """Undo what an earlier run left unfinished. Return what was done. Raise Unavailable, Damaged."""
@@ -75,13 +76,20 @@ def build(settings):
         effects={"remove_mailbox": spool.remove_mailbox, "move_mailbox": spool.move_mailbox})
     if ami:
         ami.on_booted = lambda: threading.Thread(target=apply.catch_up, name="catch-up", daemon=True).start()
-    status = lambda: {"version": VERSION, "asterisk": asterisk.state, "pending": apply.pending()}      # noqa: E731
-    core = Core(read=apply.read, write=apply.write, status=status, options=settings)
-    return Agent(apply, journal, lock, ami, Web(core, _gate(settings)), Addresses.load(settings.access.acl))
+    return Agent(settings, apply, journal, lock, asterisk, ami)
 
 
-def serve(settings, *, ready=None):
+def web(built):
+    """Given an Agent, return the WSGI application over it."""
+    def status():
+        return {"version": VERSION, "asterisk": built.asterisk.state, "pending": built.apply.pending()}
+
+    return Web(Core(read=built.apply.read, write=built.apply.write, status=status, options=built.settings), _gate(built.settings))
+
+
+def serve(settings):
     """Given Settings, run the agent until SIGTERM. Raise Invalid before anything listens if it can't run safely."""
+    addresses = Addresses.load(settings.access.acl)
     built = build(settings)
     built.recover()
     endpoint = None
@@ -89,7 +97,7 @@ def serve(settings, *, ready=None):
         tls.ensure_certificate(settings.tls.certificate, settings.tls.key)
         endpoint = tls.Endpoint(settings.tls.certificate, settings.tls.key)
     listeners = [Listener(*each, tls=False) for each in settings.listen.http] + [Listener(*each, tls=True) for each in settings.listen.https]
-    server = Server(built.web, listeners, allows=built.addresses.allows, tls=endpoint, limits=_limits(settings.limits), ready=ready)
+    server = Server(web(built), listeners, allows=addresses.allows, tls=endpoint, limits=_limits(settings.limits))
     with built.connected():
         server.run()
 

@@ -253,11 +253,6 @@ class TlsSocket:
         except SSL.ZeroReturnError as error:
             raise ConnectionResetError(errno.ECONNRESET, "closed by the peer") from error
 
-    def pending(self):
-        """Return how many bytes wait inside OpenSSL, where no poll sees them."""
-        with self._lock:
-            return self._connection.pending()
-
     def shutdown(self, how):
         """Say that nothing more will be sent: to the peer's TLS, and then to its TCP."""
         self._say_goodbye()

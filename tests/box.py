@@ -5,7 +5,7 @@ from pathlib import Path
 
 import webtest
 
-from agent.build import build
+from agent.build import build, web
 from agent.settings import Access, Address, Asterisk, Limits, Settings, State, Tls
 from tests.fakes.asterisk import FakeAsterisk
 
@@ -34,7 +34,7 @@ class Box:
                               ami_user=self.asterisk.user, ami_secret_file=self.folder / "ami.secret"),
             access=Access(users=self.folder / "users.ht", acl=self.folder / "acl.conf"),
             tls=Tls(self.folder / "cert.pem", self.folder / "key.pem"), state=State(self.state), limits=Limits(ami_s=3))
-        self.agent = None
+        self.agent = self.web = None
 
     def __enter__(self):
         self.asterisk.__enter__()
@@ -47,6 +47,7 @@ class Box:
     def start(self):
         """Build the agent from the settings, recover, connect to the fake Asterisk."""
         self.agent = build(self.settings)
+        self.web = web(self.agent)
         self.agent.recover()
         if self.agent.ami:
             self.agent.ami.start()
@@ -74,7 +75,7 @@ class Box:
         for name in ("Accept", "Content-Type"):
             request.headers.pop(name, None)
         request.headers.update({name: value for name, value in sent.items() if value is not None})
-        return webtest.TestApp(self.agent.web, lint=True).request(request, status="*")
+        return webtest.TestApp(self.web, lint=True).request(request, status="*")
 
     def files(self):
         """The configuration folder as it is: {relative path: bytes}."""

@@ -28,6 +28,7 @@ class AgentProcess:
             each.mkdir(exist_ok=True)
         self.http, self.https = free_port(), free_port()
         (self.folder / "users.ht").write_text(f"ada:{apr_md5_crypt.hash('s3cret')}\n")
+        (self.folder / "users.ht").chmod(0o640)
         (self.folder / "ami.secret").write_text(ami_secret + "\n")
         (self.folder / "agent.conf").write_text(f"""[listen]
 http = 127.0.0.1:{self.http}

@@ -363,7 +363,7 @@ def test_several_requests_on_one_connection_are_answered_in_order(standing, pair
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["plain", "tls"])
-@pytest.mark.parametrize("size", [16383, 16384, 16385, 70_000, 256 * 1024])
+@pytest.mark.parametrize("size", [15_000, 16383, 16384, 16385, 28_000, 70_000, 256 * 1024])
 def test_bodies_and_answers_of_any_size_up_to_the_limit_pass(standing, pair, number, size):
     server, app = standing
     with connect(server, number) as sock:
@@ -564,17 +564,27 @@ def test_an_answer_under_way_is_finished_and_no_new_connection_taken(serve, app)
     assert not server.thread.is_alive()
 
 
-def test_a_request_that_has_arrived_is_answered_even_if_we_stop_at_once(app):
-    server = Server(app, PLAIN, allows=lambda address: True)
+def test_a_request_that_arrived_before_we_were_told_to_stop_is_answered(serve):
+    in_loop, go_on = threading.Semaphore(0), threading.Event()
+
+    def allows(address):
+        in_loop.release()
+        return go_on.wait(5)
+
+    server = serve(allows=allows)
+    go_on.set()
     with connect(server) as sock:
         sock.sendall(GET)
-        server.stop()
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        data = until_closed(sock)
-        thread.join(5)
-    assert data == b"" or data[9:12] == b"200"
-    assert not thread.is_alive()
+        one_answer(sock)
+        assert in_loop.acquire(timeout=5)
+        go_on.clear()
+        with connect(server):
+            assert in_loop.acquire(timeout=5), "the loop stands still from here on"
+            sock.sendall(GET)
+            server.stop()
+            go_on.set()
+            assert one_answer(sock)[0] == 200
+            assert until_closed(sock) == b""
 
 
 def test_draining_has_an_end(app):

@@ -130,9 +130,8 @@ class Accounts:
 
 def refused_line(address, reason, *, user="", path=""):
     """Given what is known of a refused caller, return the log line of this module's docstring."""
-    name = json.dumps(user[:MAX_NAME]).replace("\x7f", "\\u007f")
     path = quote(path.partition("?")[0][:MAX_NAME].encode("utf-8", "replace"), safe="/%:@!$&'()*+,;=~") or "-"
-    return f"refused address={address} user={name} reason={reason} path={path}"
+    return f"refused address={address} user={json.dumps(user[:MAX_NAME])} reason={reason} path={path}"
 
 
 def _refuse(level, address, user, reason, uri):

@@ -1,4 +1,5 @@
-"""The running Asterisk: the AMI client (`ami`), and making it take a change and looking whether it did (`reload`, `mailboxes`, `complaints`).
+"""The running Asterisk: the AMI client (`ami`), and making it take a change and looking whether it did (`reload`, with `mailboxes` for
+reading back and `complaints` for its log; `absent` where there is none); and its spool (`spool`).
 
-Called by `build` and, through what that hands in, by `apply`. It deliberately knows no file of Asterisk's but the log, and no HTTP.
+Called by `build` and, through what that hands in, by `apply`. It deliberately knows no configuration file and no HTTP.
 """

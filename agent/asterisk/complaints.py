@@ -75,13 +75,17 @@ def _opened(path):
     if path is None:
         return None
     try:
-        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))     # a pipe in its place must not hold us up
+        file = open(path, "rb", opener=_without_waiting)
     except OSError:
         return None
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return file
     file.close()
     return None
+
+
+def _without_waiting(name, flags):
+    return os.open(name, flags | os.O_NONBLOCK)     # a pipe in the log's place must not hold us up
 
 
 def _complaints(text):

@@ -92,16 +92,6 @@ class Reload:
         return lines
 
 
-class NoAsterisk:
-    """In Reload's place where no Asterisk is configured: the files are all there is, so that every change is done once it's written."""
-
-    available = False
-    state = "none configured"
-
-    def apply(self, modules, expectations=()):
-        """Do nothing."""
-
-
 def _compared(name, wanted, found):
     """Return a line for each property of an object that isn't as wanted."""
     if wanted is None:

@@ -4,6 +4,7 @@
 resource's to say. Patterns match whole strings and ASCII digits only.
 """
 
+import functools
 import json
 import re
 from dataclasses import dataclass, field
@@ -156,9 +157,15 @@ class Object(marshmallow.Schema):
     READ_ONLY: frozenset = frozenset()
 
     @classmethod
+    @functools.cache
+    def declared(cls):
+        """Return the schema, made once: marshmallow copies every field for each that is made."""
+        return cls()
+
+    @classmethod
     def show(cls, thing):
         """Given a resource's dict, return the wire's."""
-        shown = cls().dump(thing)
+        shown = cls.declared().dump(thing)
         return {**shown, **{alias: shown[name] for alias, name in cls.ALIASES.items()}}
 
     @classmethod
@@ -167,7 +174,7 @@ class Object(marshmallow.Schema):
 
         current: the thing as it is, for a change: of a name and its alias that both come, the one that differs from it is meant.
         """
-        fields, wrong = cls().fields, {}
+        fields, wrong = cls.declared().fields, {}
         values = {}
         for name, value in body.items():
             declared = fields.get(cls.ALIASES.get(name, name))
@@ -189,7 +196,7 @@ class Object(marshmallow.Schema):
     @classmethod
     def wire_name(cls, name):
         """Return the wire's name of a resource's field."""
-        return next((each.name for each in cls().fields.values() if (each.attribute or each.name) == name), name)
+        return next((each.name for each in cls.declared().fields.values() if (each.attribute or each.name) == name), name)
 
 
 class Text(marshmallow.fields.Field):

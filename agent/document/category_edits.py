@@ -57,7 +57,7 @@ def remove_category(configuration, category):
     settings = frozenset(id(each) for each in document.lines[start:stop] if isinstance(each, Assignment))
     start, stop = _with_one_gap(document, start, stop)
     lines = document.reread(start, stop, [])
-    if _is_single(configuration) and configuration.rejection is None:
+    if _is_single(configuration):
         document.replace(start, stop, lines)
         configuration.view.remove(category)
         return
@@ -135,9 +135,9 @@ def _is_blank(document, at):
 
 
 def _is_single(configuration):
-    """Tell whether everything stands in one file that is read once.
+    """Tell whether everything stands in one file that is read once, and to its end.
 
     Then a header at its end is read last, and can't be meant by any other; and of a category that no header refers to (check_unused has
     seen to that) all lines stand below its own header.
     """
-    return configuration.reading_count == 1
+    return configuration.reading_count == 1 and configuration.rejection is None

@@ -54,7 +54,7 @@ def _respell(configuration, variable, raw, *, name=None, value=None):
     document, old = variable.document, variable.line
     at = document.index_of(old)
     new, = document.reread(at, at + 1, [raw])
-    _check_reads(new, variable.name_bytes if name is None else name, variable.value_bytes if value is None else value, variable.where)
+    _check_reads(new, variable.name_bytes if name is None else name, variable.value_bytes if value is None else value, variable)
     if not _is_alone(configuration, variable.category, document):
         carry_out(configuration, document, at, at + 1, [new], Meaning(changed={id(old): (id(new), name, value)}))
         return
@@ -83,7 +83,7 @@ def add_variable(configuration, category, name, value, *, is_object, after, shar
     raw = new_assignment(name, value, like=neighbour.line if neighbour else _any_assignment(document, line), is_object=is_object)
     start, stop, raws = inserted(document, document.index_of(line) + 1, [raw])
     lines = document.reread(start, stop, raws)
-    _check_reads(lines[-1], encoded(name), encoded(value), category.where)
+    _check_reads(lines[-1], encoded(name), encoded(value), category)
     if start == stop and _is_alone(configuration, category, document) and (neighbour or not (category.appended or category.own())):
         document.replace(start, stop, lines)
         return _placed(category, Variable(category, lines[-1], document, lines[-1].name, lines[-1].value, False), neighbour)
@@ -95,8 +95,7 @@ def add_variable(configuration, category, name, value, *, is_object, after, shar
 def _placed(category, variable, neighbour):
     """Put a new variable into the view of its category: after its neighbour, or, as the first own one, after all inherited ones."""
     at = category.variables.index(neighbour) + 1 if neighbour else len(category.variables)
-    category.variables.insert(at, variable)
-    category.forget_index()
+    category.insert(at, variable)
     return variable
 
 
@@ -117,8 +116,7 @@ def remove_variable(configuration, variable, *, shared):
         carry_out(configuration, document, at, at + 1, lines, Meaning(gone=frozenset({id(old)})))
         return
     document.replace(at, at + 1, lines)
-    variable.category.variables.remove(variable)
-    variable.category.forget_index()
+    variable.category.discard(variable)
 
 
 def move_variable(configuration, variable, *, before, after, shared):
@@ -143,10 +141,8 @@ def move_variable(configuration, variable, *, before, after, shared):
     lines = [old if (old.raw, old.depth) == (new.raw, new.depth) else new for old, new in zip(order, lines)]
     if lines == order and _is_alone(configuration, variable.category, document):
         document.replace(low, high, lines)
-        variable.category.variables.remove(variable)
-        _placed(variable.category, variable, target)
-        if before is not None:
-            _swap(variable.category.variables, variable.category.variables.index(target))
+        variable.category.discard(variable)
+        variable.category.insert(variable.category.variables.index(target) + (before is None), variable)
         return
     moved = lines[order.index(variable.line)]
     meaning = respelled(order, lines, gone=frozenset({id(variable.line)}), come=frozenset({id(moved)}))
@@ -172,24 +168,17 @@ def _with_line_ends(document, order):
     return [*raws[:-1], raws[-1].removesuffix(b"\n").removesuffix(b"\r")]
 
 
-def _swap(variables, at):
-    variables[at], variables[at + 1] = variables[at + 1], variables[at]
-
-
 # ---- places -----------------------------------------------------------------------------------------------------------------------
 
 def _like(category, name):
-    """The own variable after which a new one of that name belongs, or None: best one of the same name, else one in the same file."""
+    """The own variable after which a new one of that name belongs: the last of that name, else the last in the category's file, or None."""
     wanted = encoded(name).lower()
-    if category.find(name):
-        same = (each for each in reversed(category.variables) if each.name_bytes.lower() == wanted and _is_neighbour(each))
-        found = next(same, None)
-        if found:
-            return found
-    usable = [each for each in reversed(category.variables) if _is_neighbour(each)] if category.appended else (
-        each for each in reversed(category.variables) if _is_neighbour(each))
-    here = next((each for each in usable if each.document is category.document), None)
-    return here or next((each for each in reversed(category.variables) if _is_neighbour(each)), None)
+    same = category.find(name) and _last(category, lambda each: each.name_bytes.lower() == wanted)  # find: mostly there is none, and it is quick
+    return same or _last(category, lambda each: each.document is category.document) or _last(category, lambda each: True)
+
+
+def _last(category, condition):
+    return next((each for each in reversed(category.variables) if _is_neighbour(each) and condition(each)), None)
 
 
 def _is_neighbour(variable):
@@ -205,10 +194,10 @@ def _any_assignment(document, line):
 
 # ---- proofs -----------------------------------------------------------------------------------------------------------------------
 
-def _check_reads(line, name, value, where):
-    """Raise Conflict unless the re-read line is a setting of that name and value."""
+def _check_reads(line, name, value, near):
+    """Raise Conflict unless the re-read line is a setting of that name and value. near: the Variable or Category that is there now."""
     if not isinstance(line, Assignment) or line.name != name or (line.value.strip() if line.operator == b"+=" else line.value) != value:
-        raise Conflict("Asterisk wouldn't read back what was meant in this place", where=where)
+        raise Conflict("Asterisk wouldn't read back what was meant in this place", where=near.where)
 
 
 def _is_alone(configuration, category, document):

@@ -75,8 +75,9 @@ def _glob(pattern, listing, *, is_alternative):
 
 def _in_folders(pattern, listing, *, must_exist):
     folder, slash, name = pattern.rpartition(b"/")
-    if slash and not name:
-        return []  # "x/" can only be a folder
+    if slash and not name:  # "x.inc/" reads x.inc, but "*.inc/" finds only folders
+        last = folder.rpartition(b"/")[2]
+        return [] if not folder or _is_magic(last) or b"\\" in last else _in_folders(folder, listing, must_exist=must_exist)
     if _is_magic(folder):
         folders = _in_folders(folder, listing, must_exist=True)
         must_exist = True

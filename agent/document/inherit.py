@@ -143,8 +143,19 @@ class Category:
         """Return the variables that stand in its own text, in order."""
         return [each for each in self.variables if not each.inherited]
 
+    def insert(self, at, variable):
+        """Given an index and a new variable, let it stand there."""
+        self.variables.insert(at, variable)
+        if self._index is not None and self._index.setdefault(variable.name_bytes.lower(), variable) is not variable:
+            self._index = None
+
+    def discard(self, variable):
+        """Given one of its variables, forget it."""
+        self.variables.remove(variable)  # defines no equality: by identity
+        self._index = None
+
     def forget_index(self):
-        """Its variables have changed."""
+        """A name has changed."""
         self._index = None
 
     def __repr__(self):
@@ -194,6 +205,7 @@ class View:
                 category.is_template = True
             elif option.startswith(b"+"):
                 category = self._appended(line, option[1:])
+                category.appended.append((document, line))
                 if new is not None:
                     self._continue(category, new)
                     new = None
@@ -218,7 +230,6 @@ class View:
 
     def _continue(self, category, new):
         """`new` turned out to be the continuation of `category`: what it inherited or was so far goes there."""
-        category.appended.append((new.document, new.line))
         category.is_template = category.is_template or new.is_template
         for variable in new.variables:
             variable.category = category

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from agent.errors import Conflict
 
-from .inherit import NAME_LIMIT, Category, JoinedVariable, Variable, decoded
+from .inherit import NAME_LIMIT, Category, JoinedVariable, Variable
 from .lines import Assignment, Header
 
 
@@ -50,12 +50,12 @@ def carry_out(configuration, document, start, stop, lines, meaning):
     document.replace(start, stop, lines)
     reader = configuration.read_anew()
     if _is_worse(reader.rejection, configuration.rejection):
-        fault = Conflict(f"Asterisk would reject the file: {reader.rejection.reason}", where=reader.rejection.where)
+        fault, place = f"Asterisk would reject the file: {reader.rejection.reason}", reader.rejection
     else:
-        fault = _difference(configuration.view, reader.view, meaning)
+        fault, place = _difference(configuration.view, reader.view, meaning)
     if fault is not None:
         document.replace(start, start + len(lines), old)
-        raise fault
+        raise Conflict(fault, where=place and place.where)
     _adopt(configuration.view, reader.view, meaning)
     configuration.take(reader)
 
@@ -68,16 +68,16 @@ def _is_worse(now, before):
 # ---- comparing --------------------------------------------------------------------------------------------------------------------
 
 def _difference(before, after, meaning):
-    """Given two Views and a Meaning, return None if just what was meant changed, else a Conflict that names the first other change."""
+    """Given two Views and a Meaning, return (None, None) if just what was meant changed, else what else did, and the Category if one did."""
     if not _has_come(after, meaning):
-        return Conflict("Asterisk wouldn't see the new text in this place")
+        return "Asterisk wouldn't see the new text in this place", None
     kept = [each for each in before.categories if id(each.line) != meaning.gone_header]
     meant = [_meant(each, meaning) for each in kept]
     found = [_shape(each, meaning.come) for each in after.categories if id(each.line) != meaning.come_header]
     for category, one, other in zip(kept, meant, found):
         if one != other:
-            return Conflict(f"it would also change the category [{decoded(category.name_bytes)}]", where=category.where)
-    return None if len(meant) == len(found) else Conflict("it would add or remove other categories")
+            return f"it would also change the category [{category.name}]", category
+    return (None if len(meant) == len(found) else "it would add or remove other categories"), None
 
 
 def _has_come(view, meaning):

@@ -35,7 +35,8 @@ access_log = logging.getLogger("pbx_agent.access")
 
 FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 BACKLOG = 128
-RECV_BYTES = 16384
+# The most that a TLS record holds; with less, the rest would wait inside OpenSSL, where no poll sees it.
+RECV_BYTES = 8000
 # Answers up to this stay in memory; waitress would put longer ones into a temporary file.
 ANSWER_BYTES = 8 * 1024 * 1024
 
@@ -70,7 +71,6 @@ class Door(TcpWSGIServer):
     """One listening socket: decides at accept who comes in. Whatever is wrong with a connection is its own end, never the door's."""
 
     channel_class = Channel
-    draining = False
 
     def __init__(self, app, sock, *, tls, allows, limits, **waitress):
         self.tls = tls
@@ -224,7 +224,6 @@ class Server:
         """Take no new connection, give answers under way their time, then end everything."""
         self._poll(0)  # what has arrived already is under way too
         for door in self._doors:
-            door.draining = True
             wasyncore.dispatcher.close(door)
         deadline = time.monotonic() + self._limits.drain_s
         while self._end_idle() and time.monotonic() < deadline:

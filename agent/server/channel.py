@@ -1,8 +1,7 @@
 """One connection: reads requests, hands them to a thread, sends the answers, and ends when its time is up.
 
 Used by `server`, which makes one at each accept and asks it once a second whether it is overdue. On a plain socket or on one that speaks
-TLS (`tls.TlsSocket`), which it tells apart only by what it must: bytes that wait inside TLS, where no poll sees them, and the handshake's
-own time limit. It deliberately decides nothing about who may connect.
+TLS (`tls.TlsSocket`), which it tells apart only by the handshake's own time limit. It deliberately decides nothing about who may connect.
 """
 
 import ipaddress
@@ -74,28 +73,20 @@ class Channel(HTTPChannel):
         return now > self.last_activity + limits.idle_s
 
     def readable(self):
-        return self.lingers_until is not None or (super().readable() and not self.server.draining)
+        return self.lingers_until is not None or super().readable()
 
     def writable(self):
         return self.lingers_until is None and super().writable()
 
     def handle_read(self):
-        """Read what has come; from TLS all of it, since no poll sees what waits inside."""
+        """Take what has come; TLS may say that it isn't enough yet for anything, which waitress would take for an end."""
         try:
-            self._read_once()
-            while self._has_more_inside():
-                self._read_once()
+            data = self.recv(self.adj.recv_bytes)
         except BlockingIOError:
-            pass
+            return
         except OSError:
             self.handle_close()
-
-    def _has_more_inside(self):
-        pending = getattr(self.socket, "pending", None)
-        return pending is not None and not self.will_close and not self.close_when_flushed and pending() > 0
-
-    def _read_once(self):
-        data = self.recv(self.adj.recv_bytes)
+            return
         if self.lingers_until is not None:
             self.lingering_bytes += len(data)
         elif data:

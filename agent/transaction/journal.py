@@ -146,8 +146,9 @@ class Journal:
         files = tuple(self._write_entry(folder, number, index, staging) for index, staging in enumerate(staged))
         record = Record(number, STAGED, title, who, now_utc(self.kernel), {}, files, folder, self.kernel)
         store(record)
-        for part in ("before", "after", ""):
+        for part in ("before", "after"):
             sync_folder(self.kernel, os.path.join(folder, part))
+        sync_folder(self.kernel, folder)
         return record
 
     def _write_entry(self, folder, number, index, staging):

@@ -132,6 +132,13 @@ def test_a_malformed_header_is_nobody_and_one_log_line(accounts, header, caplog)
     assert CANARY not in caplog.text and base64.b64encode(CANARY.encode())[4:20].decode() not in caplog.text
 
 
+@pytest.mark.parametrize("junk", [" ", "!", "=", "\n", "-"])
+def test_the_right_credentials_with_junk_among_them_are_malformed(accounts, junk, caplog):
+    header = basic("bob", CANARY)
+    refused(accounts, header[:12] + junk + header[12:])
+    assert "reason=malformed" in caplog.text
+
+
 @given(st.text(max_size=60))
 def test_no_header_makes_it_raise_anything_but_unauthenticated(text):
     accounts = Accounts(NOBODY, None, Throttle())

@@ -79,6 +79,23 @@ def test_anything_wrong_is_refused_with_a_fresh_challenge(digest, wrong):
     assert len(refused.value.challenges) == 1 and "stale" not in refused.value.challenges[0]
 
 
+@pytest.mark.parametrize("old, new", [('realm="XivoRealm"', 'realm="other realm"'), ("cnonce=", 'uri="/", cnonce='), ("Digest ", 'Digest uri="/", ')])
+def test_a_parameter_that_the_hash_doesnt_cover_isnt_free_either(digest, old, new):
+    header = answer(digest.challenge())
+    assert digest.verify(answer(digest.challenge()), "GET", URI)
+    with pytest.raises(Unauthenticated):
+        digest.verify(header.replace(old, new), "GET", URI)
+
+
+@pytest.mark.parametrize("qop", ["auth-int", "", "AUTH", "auth,auth-int"])
+def test_another_quality_than_was_offered_is_refused_though_rightly_answered(digest, qop):
+    challenge = digest.challenge()
+    nonce = re.search('nonce="([^"]+)"', challenge)[1]
+    response = md5(f"{md5(f'bob:{REALM}:secret')}:{nonce}:00000001:0a4f113b:{qop}:{md5(f'GET:{URI}')}")
+    with pytest.raises(Unauthenticated, match="wasn't offered"):
+        digest.verify(answer(challenge, response=response, qop=f'"{qop}"'), "GET", URI)
+
+
 def test_the_answer_to_one_request_is_none_to_another(digest):
     for method, uri in (("POST", URI), ("GET", "/1.0/users/"), ("GET", URI + "&x"), ("GET", "/1.0/users/?_page=2"), ("GET", "/")):
         with pytest.raises(Unauthenticated):

@@ -60,6 +60,10 @@ def test_a_refusal_wins_wherever_it_stands():
         assert not Rights(patterns).allow("a.b")
 
 
+def test_a_refusal_allows_nothing_not_even_its_own_letters():
+    assert not Rights(["!a.b"]).allow("!a.b") and not Rights(["!#"]).allow("!x")
+
+
 def test_a_dot_in_a_path_parameter_makes_no_segment():
     assert Rights(["confd.users.*.read"]).allow(f"confd.users.{route_segment('ada.lovelace')}.read")
 

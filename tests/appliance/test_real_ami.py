@@ -35,7 +35,8 @@ def test_a_hundred_headers_are_what_asterisk_takes(ami):
 
 
 def test_a_list_of_thousands_arrives_whole(ami, appliance, reload):
-    appliance.write("voicemail.conf", "[general]\n[default]\n" + "".join(f"{n} => 1234,User {n},u{n}@example.org\n" for n in range(10000, 14000)))
+    mailboxes = "".join(f"{number} => 1234,User {number},u{number}@example.org\n" for number in range(10000, 14000))
+    appliance.write("voicemail.conf", f"[general]\n[default]\n{mailboxes}")
     reload.apply(["app_voicemail.so"])
     for _ in range(5):
         response = ami.action("VoicemailUsersList")

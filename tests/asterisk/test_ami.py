@@ -305,6 +305,17 @@ def test_events_are_handed_out_and_a_faulty_function_ends_nothing(fake):
     client.close()
 
 
+def test_a_late_entry_of_a_list_is_not_taken_for_news(fake):
+    seen = []
+    client = Ami(fake.address, fake.user, fake.secret, on_event=seen.append)
+    client.start()
+    assert client.wait_booted(5)
+    fake.send(f"Event: VoicemailUserEntry\r\nActionID: {client._token}-99\r\n\r\nEvent: PeerStatus\r\n\r\n".encode())
+    wait_until(lambda: seen)
+    assert seen == [{"Event": "PeerStatus"}]
+    client.close()
+
+
 def test_asking_from_the_readers_thread_is_refused_rather_than_waiting_for_itself(fake):
     refused = []
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from agent.asterisk.ami import Ami
-from agent.asterisk.reload import READERS, NoAsterisk, Reload
+from agent.asterisk.reload import READERS, Reload
 from agent.errors import Rejected, Unavailable
 from tests.fakes.asterisk import FakeAsterisk
 
@@ -161,7 +161,3 @@ def test_a_later_kind_is_one_entry_in_the_table(reload, monkeypatch):
     monkeypatch.setitem(READERS, "queue", lambda ami, keys: {"sales": {"Strategy": "ringall"}})
     reload.apply(["app_queue.so"], [("queue", "sales", {"Strategy": "ringall"}), ADA])
     assert reasons_of(reload, ["app_queue.so"], [("queue", "sales", None)]) == ["queue sales: should be gone, is still there"]
-
-
-def test_without_an_asterisk_every_change_is_done_once_written():
-    assert NoAsterisk().apply([MODULE], [ADA]) is None and not NoAsterisk().available

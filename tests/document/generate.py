@@ -142,7 +142,8 @@ class Generator:
         names = [name.encode() for name in INCLUDED] + [
             b"*.inc", b"g?.inc", b"g[12].inc", b"{x,y}.inc", b"{y,x,x}.inc", b"d/*.inc", b"*/z.inc", b"./x.inc", b"nope.inc", b"nope*", b"d",
             b"\\x.inc", b"[[]q].inc", b"\\[q\\].inc", b"?.inc", b"d/../x.inc", b"{x.inc,d/z.inc}", b"{x", b"g{1,2,3}.inc", b".*.inc", b"*",
-            b"[!g]*.inc", b"[^.]*.inc", b"{d/,}g1.inc", b"d//z.inc", b"\\{x,y\\}.inc", MAIN.encode()]
+            b"[!g]*.inc", b"[^.]*.inc", b"{d/,}g1.inc", b"d//z.inc", b"\\{x,y\\}.inc", MAIN.encode(), b"x.inc/", b"d/", b"*.inc/", b"*//z.inc", b"{d//z,{x,y}}.inc", b"[x-z].inc",
+            b"[[:alpha:]].inc", b"x\\.inc", b"g1.{inc,}", b"~", b"../x.inc"]
         name = self.random.choice(names)
         return word + self.pick(b"%s", b"%s", b'"%s"', b"<%s>", b"'%s'", b'"%s', b"%s\t") % name
 

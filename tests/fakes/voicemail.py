@@ -94,7 +94,8 @@ def _fields(mailbox, context, value, general):
         "CanMarkUrgent": "Yes", "CallOperator": "No", "MaxMessageCount": "100", "MaxMessageLength": "0", "NewMessageCount": "0",
         "OldMessageCount": "0",
     }
-    for option, text in [("attach", general.get("attach", "yes")), *(each.split("=", 1) for each in (options or "").split("|") if "=" in each)]:
+    own = [each.split("=", 1) for each in (options or "").split("|") if "=" in each]
+    for option, text in [("attach", general.get("attach", "yes")), *own]:
         if option.lower() in YES_NO:
             fields[YES_NO[option.lower()]] = "Yes" if text.strip().lower() in TRUE else "No"
         elif option.lower() in NAMED:

@@ -6,7 +6,6 @@ strictest that POSIX allows: a file's bytes last from its own fsync, a folder's 
 
 import copy
 import errno
-import itertools
 import os
 import stat
 import types
@@ -108,7 +107,7 @@ class Model:
     """A kernel with a file system in memory; `crash` gives what a power cut would leave of it."""
 
     def __init__(self):
-        self._numbers = itertools.count(2)
+        self._last_number = 1
         self.root = Node(1, stat.S_IFDIR | 0o755)
         self._fds, self._next_fd = {}, 3
         self._now_ns = 1_000_000_000_000
@@ -141,7 +140,7 @@ class Model:
     def make(self, path, data=None):
         """Make a folder, or a file with these bytes, durably."""
         parent, name = self._parent(path, None)
-        node = Node(next(self._numbers), stat.S_IFDIR | 0o755 if data is None else stat.S_IFREG | 0o644)
+        node = Node(self._number(), stat.S_IFDIR | 0o755 if data is None else stat.S_IFREG | 0o644)
         node.data = node.durable = data
         parent.names[name] = node
         parent.synced = dict(parent.names)
@@ -166,7 +165,7 @@ class Model:
         if node is not None and flags & os.O_CREAT and flags & os.O_EXCL:
             raise _error(errno.EEXIST)
         if node is None:
-            node = Node(next(self._numbers), stat.S_IFREG | mode)
+            node = Node(self._number(), stat.S_IFREG | mode)
             self._touch(node)
             self._change(parent, {**parent.names, last: node})
         if flags & os.O_DIRECTORY and not node.is_folder:
@@ -286,7 +285,7 @@ class Model:
         parent, name = self._parent(name, None)
         if name in parent.names:
             raise _error(errno.EEXIST)
-        self._change(parent, {**parent.names, name: Node(next(self._numbers), stat.S_IFDIR | mode)})
+        self._change(parent, {**parent.names, name: Node(self._number(), stat.S_IFDIR | mode)})
 
     def rmdir(self, name):
         self._called("rmdir")
@@ -317,6 +316,10 @@ class Model:
         self._now_ns += 10_000
         if self.watch:
             self.watch(name)
+
+    def _number(self):
+        self._last_number += 1
+        return self._last_number
 
     def _touch(self, node):
         node.mtime_ns = node.ctime_ns = self._now_ns

@@ -216,7 +216,7 @@ def test_a_power_cut_after_undo_stays_undone():
 def test_a_power_cut_during_recovery_is_recovered_by_the_next():
     first = moments(lambda model: write(model, "/etc", "/var/journal"))
     tried = 0
-    for n in range(0, len(first), 12):
+    for n in range(0, len(first), 37):
         for names, data in list(cuts(n))[1:3]:
             for moment in _moments(first[n].crash(names, data), recover_model):
                 for more_names, more_data in list(cuts(n))[:3]:
