@@ -17,6 +17,7 @@ from agent.transaction import ChangedMeanwhile
 
 log = logging.getLogger("pbx_agent.apply")
 
+CATCH_UP_S = 30
 ATTEMPTS = 5        # how often an edit is made anew on the text that somebody else has just written
 PENDING = "pending"
 DONE = "done"
@@ -74,6 +75,7 @@ class Apply:
         self._waiting = []
         self._waiting_lock = threading.Lock()
         self._snapshot = None
+        self._behind = True         # whether a record may be pending; one of an earlier run, to begin with
 
     # ---- reading ----------------------------------------------------------------------------------------------------------------------
 
@@ -116,6 +118,12 @@ class Apply:
             raise job.error
         self._afterwards(job)
         return job.outcome
+
+    def preview(self, function):
+        """Return what write would change, list of (Reading, new bytes), and change nothing. Raise what the edit raises."""
+        edit = self._fresh(Edit)
+        edit.attempt(function)
+        return edit.changed()
 
     def _write_all(self, batch):
         """Apply the jobs of a batch; each ends with an outcome or an error."""
@@ -181,7 +189,8 @@ class Apply:
 
     def _commit(self, edit, changed, jobs):
         """Journal, replace, reload, read back; keep, or undo and say why. Return (record number, whether the reload is pending)."""
-        modules = sorted(edit.modules.union(self._resources.modules[name] for name in edit.files_changed))
+        known = self._resources.modules
+        modules = sorted(edit.modules.union(known[name] for name in edit.files_changed if name in known))
         expectations = [(kind, key, wanted) for (kind, key), wanted in edit.expectations.items()]
         who = dict(jobs[0].who) if len(jobs) == 1 else {"name": "several", "jobs": [dict(job.who) for job in jobs]}
         with self._journal.begin("; ".join(job.title for job in jobs), who) as change:
@@ -190,6 +199,7 @@ class Apply:
             change.apply()
             pending = self._reloaded(change, modules, expectations)
             change.keep({"modules": modules, "reload": PENDING if pending else DONE})
+            self._behind = self._behind or pending
             return change.number, pending
 
     def _reloaded(self, change, modules, expectations):
@@ -258,15 +268,25 @@ class Apply:
         """Return the numbers of the records that Asterisk hasn't been told of yet, oldest first."""
         return [record.number for record in reversed(self._journal.records()) if record.notes.get("reload") == PENDING]
 
-    def catch_up(self):
-        """Reload what is pending, and log what came of it; the AMI client calls this when Asterisk is back."""
+    def keep_catching_up(self, wake, stopped, every_s=CATCH_UP_S):
+        """Reload what is pending whenever `wake` is set, and again every so many seconds, until `stopped` is; for a thread of its own.
+
+        wake, stopped: threading.Event. Waiting for Asterisk to come back isn't enough: a reload that took too long leaves it connected.
+        """
+        while not stopped.is_set():
+            wake.wait(every_s)
+            wake.clear()
+            if self._behind and self._asterisk.available and not stopped.is_set():
+                self._catch_up()
+
+    def _catch_up(self):
         try:
             records = self.reload_pending()
         except Fault as fault:
-            log.warning("Asterisk is back, but hasn't taken what changed while it was away: %s", fault)
+            log.warning("Asterisk is there, but hasn't taken what changed while it was away: %s", fault)
             return
         if records:
-            log.info("Asterisk is back and has taken records %s", ", ".join(map(str, records)))
+            log.info("Asterisk has taken records %s", ", ".join(map(str, records)))
 
     def reload_pending(self):
         """Make Asterisk load what changed while it was away; called when it is back. Return the numbers of the records. Raise Unavailable."""
@@ -277,4 +297,5 @@ class Apply:
                 self._asterisk.apply(modules, [])
             for number in waiting:
                 self._journal.annotate(number, {"reload": DONE})
+            self._behind = False
         return waiting

@@ -21,6 +21,7 @@ from agent.access.throttle import Throttle
 from agent.apply import Apply, Resources
 from agent.asterisk.absent import NoAsterisk
 from agent.asterisk.ami import Ami
+from agent.asterisk.modules import MODULES
 from agent.asterisk.reload import Reload
 from agent.asterisk.spool import Spool
 from agent.document import Configuration
@@ -48,15 +49,25 @@ class Agent:
 
     @contextlib.contextmanager
     def connected(self, wait_s=0.0):
-        """Keep the connection to Asterisk for a `with` block, having waited so many seconds for it; going on without it is fine."""
+        """Keep the connection to Asterisk for a `with` block, having waited so many seconds for it; going on without it is fine.
+
+        Meanwhile Asterisk is told of what changed while it was away, as soon as it is back.
+        """
         if self.ami is None:
             yield
             return
+        wake, stopped = threading.Event(), threading.Event()
+        self.ami.on_booted = wake.set
+        thread = threading.Thread(target=self.apply.keep_catching_up, args=(wake, stopped), name="catch-up", daemon=True)
         self.ami.start()
+        thread.start()
         try:
             self.ami.wait_booted(wait_s)
             yield
         finally:
+            stopped.set()
+            wake.set()
+            thread.join()
             self.ami.close()
 
 
@@ -74,8 +85,6 @@ def build(settings):
         folder=settings.asterisk.config_dir, places=places, directory_file=state / "directory.json", load=_loader(settings.asterisk.config_dir),
         journal=journal, lock=lock, lock_s=settings.limits.lock_s, asterisk=asterisk, resources=_resources(),
         effects={"remove_mailbox": spool.remove_mailbox, "move_mailbox": spool.move_mailbox})
-    if ami:
-        ami.on_booted = lambda: threading.Thread(target=apply.catch_up, name="catch-up", daemon=True).start()
     return Agent(settings, apply, journal, lock, asterisk, ami)
 
 
@@ -121,8 +130,8 @@ def _resources():
     """Find every resource module: what file needs which reload, and who numbers hand-made entries."""
     names = sorted(each.name for each in pkgutil.iter_modules(agent.resources.__path__))
     modules = [importlib.import_module(f"agent.resources.{name}") for name in names]
-    reloads = {file: reload for module in modules for file, reload in getattr(module, "FILES", {}).items()}
-    return Resources(reloads, [(module.unadopted, module.adopt) for module in modules if hasattr(module, "adopt")])
+    claimed = {file: reload for module in modules for file, reload in getattr(module, "FILES", {}).items()}
+    return Resources({**MODULES, **claimed}, [(module.unadopted, module.adopt) for module in modules if hasattr(module, "adopt")])
 
 
 def _gate(settings):

@@ -1,5 +1,6 @@
 """A whole agent in a folder: real files, real journal, a fake Asterisk on a real socket, requests over WSGI."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class Box:
             access=Access(users=self.folder / "users.ht", acl=self.folder / "acl.conf"),
             tls=Tls(self.folder / "cert.pem", self.folder / "key.pem"), state=State(self.state), limits=Limits(ami_s=3))
         self.agent = self.web = None
+        self._connected = contextlib.ExitStack()
 
     def __enter__(self):
         self.asterisk.__enter__()
@@ -49,9 +51,7 @@ class Box:
         self.agent = build(self.settings)
         self.web = web(self.agent)
         self.agent.recover()
-        if self.agent.ami:
-            self.agent.ami.start()
-            self.agent.ami.wait_booted(5 if self.asterisk.listening else 0)
+        self._connected.enter_context(self.agent.connected(5 if self.asterisk.listening else 0))
         return self
 
     def stop(self):

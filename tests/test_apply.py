@@ -156,6 +156,21 @@ def test_pending_changes_survive_a_restart_and_are_told_when_asterisk_is_back(bo
     assert box.asterisk.reloads == ["app_voicemail.so"]
 
 
+def test_a_reload_that_took_too_long_is_told_again_though_asterisk_never_went_away(box, apply):
+    box.asterisk.silent.add("Reload")
+    box.agent.ami.timeout_s = 0.3
+    outcome = apply.write(password("9"), title="slow", who=WHO)
+    assert outcome.pending
+    box.asterisk.silent.clear()
+    stopped = threading.Event()
+    thread = threading.Thread(target=apply.keep_catching_up, args=(threading.Event(), stopped, 0.05))
+    thread.start()
+    wait_for(lambda: not apply.pending())
+    stopped.set()
+    thread.join(5)
+    assert box.agent.journal.record(outcome.record).notes["reload"] == "done"
+
+
 def together(apply, jobs):
     """Run several writes so that they wait for the same batch; return {name: Outcome or error}."""
     release, entered, results = threading.Event(), threading.Event(), {}

@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "web": {"dialects", "access"},
     "server": set(), "tls": set(), "pages": set(),
     "build": None,      # everything
-    "cli": {"build", "settings"},
+    "cli": {"build", "settings", "diff"},
+    "diff": set(),
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -5,6 +5,7 @@ class NoAsterisk:
     """Takes every change as it is: there is nobody to tell."""
 
     state = "none"
+    available = False
 
     def apply(self, modules, expectations=()):
         pass

@@ -19,7 +19,7 @@ from .lines import KILLS, REJECTS, WARNS, Assignment, Directive, Header, Unparse
 DEEPEST_INCLUDE = 10
 # From about this length on Asterisk's name for a second copy (`NAME~~1`, cut to 255 bytes) can name an existing file for ever.
 LONGEST_REPEATED_INCLUDE = 252
-MOST_LINES = 5_000_000
+MOST_LINES, MOST_READINGS = 5_000_000, 50_000
 
 READ, MISSING = "read", "missing"
 
@@ -58,7 +58,7 @@ class Configuration:
     def take(self, reader):
         """Given a _Reader, let its findings be this Configuration's."""
         self.view, self.warnings, self.rejection = reader.view, reader.warnings, reader.rejection
-        self._readings = Counter(id(document) for document in reader.readings)
+        self._readings = Counter(document.name for document in reader.readings)
 
     @property
     def reading_count(self) -> int:
@@ -66,8 +66,8 @@ class Configuration:
         return sum(self._readings.values())
 
     def reads_once(self, document):
-        """Given a Document, tell whether Asterisk reads it just once."""
-        return self._readings[id(document)] == 1
+        """Given a Document, tell whether Asterisk reads its file just once."""
+        return self._readings[document.name] == 1
 
     def read_anew(self):
         """Return a _Reader that has read the documents as they now are; this Configuration stays as it is."""
@@ -284,8 +284,8 @@ class _Reader:
         self._warn(document, line, f"{line.reason}; the line is ignored")
 
     def _count(self, document):
-        self._lines += len(document.lines) + 1
-        if self._lines > MOST_LINES:
+        self._lines += len(document.lines)
+        if self._lines > MOST_LINES or len(self.readings) > MOST_READINGS:
             raise _Stop(Rejection(Where(document.name, 1), "the includes multiply until Asterisk hangs", is_deadly=True))
 
     def _warn_of_open_block(self, document):

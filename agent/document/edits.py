@@ -55,7 +55,7 @@ def _respell(configuration, variable, raw, *, name=None, value=None):
     at = document.index_of(old)
     new, = document.reread(at, at + 1, [raw])
     _check_reads(new, variable.name_bytes if name is None else name, variable.value_bytes if value is None else value, variable)
-    if not _is_alone(configuration, variable.category, document):
+    if not _is_alone(configuration, variable.category):
         carry_out(configuration, document, at, at + 1, [new], Meaning(changed={id(old): (id(new), name, value)}))
         return
     document.replace(at, at + 1, [new])
@@ -79,14 +79,14 @@ def add_variable(configuration, category, name, value, *, is_object, after, shar
     value_text(value)
     neighbour = after or _like(category, name)
     document, line = (neighbour or category).document, (neighbour or category).line
-    check_document(configuration, document, shared=shared)
+    check_document(configuration, document)
     raw = new_assignment(name, value, like=neighbour.line if neighbour else _any_assignment(document, line), is_object=is_object)
     start, stop, raws = inserted(document, document.index_of(line) + 1, [raw])
     lines = document.reread(start, stop, raws)
     _check_reads(lines[-1], encoded(name), encoded(value), category)
-    if start == stop and _is_alone(configuration, category, document) and (neighbour or not (category.appended or category.own())):
+    if start == stop and _is_alone(configuration, category) and (neighbour or not (category.appended or category.own())):
         document.replace(start, stop, lines)
-        return _placed(category, Variable(category, lines[-1], document, lines[-1].name, lines[-1].value, False), neighbour)
+        return _placed(category, Variable(category, lines[-1], document, lines[-1].name, lines[-1].value), neighbour)
     meaning = respelled(document.lines[start:stop], lines, come=frozenset({id(lines[-1])}))
     carry_out(configuration, document, start, stop, lines, meaning)
     return next(each for each in category.variables if each.line is lines[-1])
@@ -112,7 +112,7 @@ def remove_variable(configuration, variable, *, shared):
     at = document.index_of(old)
     rest = without_live_text(old)
     lines = document.reread(at, at + 1, [rest] if rest else [])
-    if not _is_alone(configuration, variable.category, document):
+    if not _is_alone(configuration, variable.category):
         carry_out(configuration, document, at, at + 1, lines, Meaning(gone=frozenset({id(old)})))
         return
     document.replace(at, at + 1, lines)
@@ -139,7 +139,7 @@ def move_variable(configuration, variable, *, before, after, shared):
     low, high, order = _reordered(document, variable.line, target.line, is_after=before is None)
     lines = document.reread(low, high, _with_line_ends(document, order))
     lines = [old if (old.raw, old.depth) == (new.raw, new.depth) else new for old, new in zip(order, lines)]
-    if lines == order and _is_alone(configuration, variable.category, document):
+    if lines == order and _is_alone(configuration, variable.category):
         document.replace(low, high, lines)
         variable.category.discard(variable)
         variable.category.insert(variable.category.variables.index(target) + (before is None), variable)
@@ -163,6 +163,8 @@ def _with_line_ends(document, order):
     raws = [each.raw for each in order]
     if all(raw.endswith(b"\n") for raw in raws):
         return raws
+    if not all(each.raw.endswith(b"\n") for each in document.lines[:-1]):
+        raise Conflict("a NUL or its length cuts one of these lines in two", where=document.name)
     end = line_end(document.lines)
     raws = [raw if raw.endswith(b"\n") else raw + end for raw in raws]
     return [*raws[:-1], raws[-1].removesuffix(b"\n").removesuffix(b"\r")]
@@ -200,10 +202,9 @@ def _check_reads(line, name, value, near):
         raise Conflict("Asterisk wouldn't read back what was meant in this place", where=near.where)
 
 
-def _is_alone(configuration, category, document):
+def _is_alone(configuration, category):
     """Tell whether a setting of the category can change without any other line being understood differently.
 
-    Lines act on other categories only by inheritance, `+=` and filters, and a line acts twice only in a file that is read twice.
+    Lines act on other categories only by inheritance, `+=` and filters. (That its file is read just once, check_document has seen to.)
     """
-    view = configuration.view
-    return not (view.has_joins or view.has_filters or category.is_parent) and configuration.reads_once(document)
+    return not (configuration.view.has_joins or configuration.view.has_filters or category.is_parent)

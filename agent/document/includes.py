@@ -73,13 +73,13 @@ def _glob(pattern, listing, *, is_alternative):
     return sorted(_in_folders(pattern, listing, must_exist=is_alternative))
 
 
-def _in_folders(pattern, listing, *, must_exist):
+def _in_folders(pattern, listing, *, must_exist, wants_folder=False):
     folder, slash, name = pattern.rpartition(b"/")
     if slash and not name:  # "x.inc/" reads x.inc, but "*.inc/" finds only folders
-        last = folder.rpartition(b"/")[2]
-        return [] if not folder or _is_magic(last) or b"\\" in last else _in_folders(folder, listing, must_exist=must_exist)
+        only_folders = _needs_listing(folder.rpartition(b"/")[2]) and not wants_folder
+        return [] if only_folders or not folder else _in_folders(folder, listing, must_exist=must_exist, wants_folder=wants_folder)
     if _is_magic(folder):
-        folders = _in_folders(folder, listing, must_exist=True)
+        folders = _in_folders(folder, listing, must_exist=True, wants_folder=True)
         must_exist = True
     else:
         must_exist = must_exist or b"\\" in folder
@@ -92,11 +92,15 @@ def _in_folders(pattern, listing, *, must_exist):
 
 
 def _in_folder(folder, name, listing, must_exist):
-    if _is_magic(name) or b"\\" in name:
+    if _needs_listing(name):
         return [each for each in listing.names(folder) if name_matches(name, each)]
     if must_exist:
         return [name] if name in listing.names(folder) else []
     return [name]
+
+
+def _needs_listing(name):
+    return _is_magic(name) or b"\\" in name
 
 
 def _is_magic(pattern):

@@ -35,19 +35,19 @@ class Variable:
     """One `name = value` as a module sees it in `category`; held and found by identity.
 
     line, document: where it stands; an inherited one stands in its parent's text
+    joined: all the places, as (document, line), that its value was put together from by `+=`; () for a plain one
     """
 
-    __slots__ = ("category", "line", "document", "name_bytes", "value_bytes", "inherited")
+    __slots__ = ("category", "line", "document", "name_bytes", "value_bytes", "inherited", "joined")
 
-    def __init__(self, category, line, document, name_bytes, value_bytes, inherited):
+    def __init__(self, category, line, document, name_bytes, value_bytes, inherited=False, joined=()):
         self.category = category
         self.line = line
         self.document = document
         self.name_bytes = name_bytes
         self.value_bytes = value_bytes
         self.inherited = inherited
-
-    joined = ()  # the further lines that its value comes from
+        self.joined = joined
 
     @property
     def name(self):
@@ -71,22 +71,10 @@ class Variable:
 
     def copied_to(self, category):
         """Given a category that inherits, return the copy for it."""
-        return Variable(category, self.line, self.document, self.name_bytes, self.value_bytes, True)
+        return Variable(category, self.line, self.document, self.name_bytes, self.value_bytes, True, self.joined)
 
     def __repr__(self):
-        return f"{type(self).__name__}({self.name!r}, {self.value!r})"
-
-
-class JoinedVariable(Variable):
-    """A variable whose value was put together by `+=`; `joined` are all lines that it comes from, with their documents."""
-
-    __slots__ = ("joined",)
-
-    def copied_to(self, category):
-        """Given a category that inherits, return the copy for it."""
-        copy = JoinedVariable(category, self.line, self.document, self.name_bytes, self.value_bytes, True)
-        copy.joined = self.joined
-        return copy
+        return f"Variable({self.name!r}, {self.value!r})"
 
 
 class Category:
@@ -255,21 +243,20 @@ class View:
         if line.operator == b"+=":
             self._join(category, line, document)
         else:
-            category.variables.append(Variable(category, line, document, line.name, line.value, False))
+            category.variables.append(Variable(category, line, document, line.name, line.value))
 
     def _join(self, category, line, document):
         self.has_joins = True  # also where there is nothing to join: an edit could change that
         last = next((each for each in reversed(category.variables) if each.name_bytes == line.name), None)
         if last is None:
-            category.variables.append(Variable(category, line, document, line.name, line.value.strip(BLANKS), False))
+            category.variables.append(Variable(category, line, document, line.name, line.value.strip(BLANKS)))
             return
         # Changed is the *first* variable that looks like the last one (facts.md 1.3, `+=`; from 23.0 on the last).
         at = next(i for i, each in enumerate(category.variables) if _looks_like(each, last))
         changed = category.variables[at]
         value = (last.value_bytes + line.value).strip(BLANKS)
-        joined = JoinedVariable(category, changed.line, changed.document, last.name_bytes, value, changed.inherited)
-        joined.joined = (*_origins(changed), *_origins(last), (document, line))
-        category.variables[at] = joined
+        origins = (*_origins(changed), *_origins(last), (document, line))
+        category.variables[at] = Variable(category, changed.line, changed.document, last.name_bytes, value, changed.inherited, origins)
 
 
 def _looks_like(variable, other):

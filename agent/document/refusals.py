@@ -28,16 +28,14 @@ def is_generated(document):
     return False
 
 
-def check_document(configuration, document, *, shared=False):
-    """Raise Conflict if the file must not be written, or if a change in it would happen in several places and that wasn't asked for."""
+def check_document(configuration, document):
+    """Raise Conflict if the file must not be written, or if a change in it would happen in several places."""
     rejection = configuration.rejection
     if rejection is not None and rejection.is_deadly:
         raise Conflict(f"Asterisk can't read this configuration: {rejection.reason}", where=rejection.where)
     if is_generated(document):
         raise Conflict("the file is generated: another program would overwrite the change", where=document.name)
-    if configuration.documents.get(document.name) is not document:
-        raise Conflict("the file is read twice, once within a block comment", where=document.name)
-    if not shared and not configuration.reads_once(document):
+    if not configuration.reads_once(document):
         raise Conflict("the file is included more than once: the change would happen more than once", where=document.name)
 
 
@@ -65,7 +63,7 @@ def check_line(configuration, variable, *, shared):
     if variable.joined:
         document, line = variable.joined[-1]
         raise Conflict(f"the value of {variable.name} is put together by `+=`: change its lines by hand", where=document.where(line))
-    check_document(configuration, variable.document, shared=shared)
+    check_document(configuration, variable.document)
     check_children(variable.category, shared=shared)
 
 

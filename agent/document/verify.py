@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from agent.errors import Conflict
 
-from .inherit import NAME_LIMIT, Category, JoinedVariable, Variable
+from .inherit import NAME_LIMIT, Category, Variable
 from .lines import Assignment, Header
 
 
@@ -134,17 +134,10 @@ def _adopt_variables(old, new, meaning):
     places = [i for i, each in enumerate(new.variables) if id(each.line) not in meaning.come]
     arrivals = [i for i, each in enumerate(new.variables) if id(each.line) in meaning.come]
     for at, held in (*zip(places, stayed), *zip(arrivals, left)):  # what both left and came has moved
-        _adopt_variable(new.variables, at, held)
+        _take_over(held, new.variables[at], Variable.__slots__)
+        new.variables[at] = held
     for each in new.variables:
         each.category = old
-
-
-def _adopt_variable(variables, at, held):
-    if type(held) is type(variables[at]):
-        _take_over(held, variables[at], Variable.__slots__)
-        if isinstance(held, JoinedVariable):
-            held.joined = variables[at].joined
-        variables[at] = held
 
 
 def _take_over(held, new, slots):

@@ -36,7 +36,7 @@ access_log = logging.getLogger("pbx_agent.access")
 FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 BACKLOG = 128
 # The most that a TLS record holds; with less, the rest would wait inside OpenSSL, where no poll sees it.
-RECV_BYTES = 8000
+RECV_BYTES = 16384
 # Answers up to this stay in memory; waitress would put longer ones into a temporary file.
 ANSWER_BYTES = 8 * 1024 * 1024
 

@@ -78,14 +78,18 @@ class Failing:
         raise OSError(self._error, os.strerror(self._error)) if isinstance(self._error, int) else self._error()
 
 
-class Fallback(Kernel):
-    """A file system without renameat2's flags."""
+class WithoutFlags:
+    """A file system without renameat2's flags, such as NFS; mixed into a kernel."""
 
     def exchange(self, one, other, folder):
-        raise OSError(errno.EINVAL, "no RENAME_EXCHANGE")
+        raise _error(errno.EINVAL)
 
     def move(self, old, new, folder):
-        raise OSError(errno.EINVAL, "no RENAME_NOREPLACE")
+        raise _error(errno.EINVAL)
+
+
+class Fallback(WithoutFlags, Kernel):
+    """The real kernel on such a file system."""
 
 
 class Node:
@@ -144,6 +148,14 @@ class Model:
         node.data = node.durable = data
         parent.names[name] = node
         parent.synced = dict(parent.names)
+
+    def copy(self):
+        """Return a second one in the same state, synced and unsynced."""
+        watch, self.watch = self.watch, None
+        try:
+            return copy.deepcopy(self)
+        finally:
+            self.watch = watch
 
     def bytes_at(self, path):
         parent, name = self._parent(path, None)
@@ -248,6 +260,8 @@ class Model:
         other, new = self._parent(new, folder)
         assert other is parent, "the model renames within a folder only"
         self._require(parent, old)
+        if new in parent.names:
+            parent.names[new].links -= 1
         names = dict(parent.names)
         names[new] = names.pop(old)
         self._change(parent, names)
@@ -270,7 +284,13 @@ class Model:
         self._change(parent, names)
 
     def link(self, old, new, folder):
-        raise AssertionError("not reached where there is RENAME_EXCHANGE")
+        self._called("link")
+        parent = self._fds[folder][0]
+        self._require(parent, old)
+        if new in parent.names:
+            raise _error(errno.EEXIST)
+        parent.names[old].links += 1
+        self._change(parent, {**parent.names, new: parent.names[old]})
 
     def unlink(self, name, folder=None):
         self._called("unlink")
@@ -278,6 +298,7 @@ class Model:
         self._require(parent, name)
         if parent.names[name].is_folder:
             raise _error(errno.EISDIR)
+        parent.names[name].links -= 1
         self._change(parent, {key: node for key, node in parent.names.items() if key != name})
 
     def mkdir(self, name, mode):
@@ -361,6 +382,10 @@ class Model:
         return types.SimpleNamespace(
             st_mode=node.mode, st_nlink=node.links, st_uid=node.uid, st_gid=node.gid, st_size=len(node.data or b""), st_dev=1,
             st_ino=node.number, st_mtime_ns=node.mtime_ns, st_ctime_ns=node.ctime_ns)
+
+
+class FallbackModel(WithoutFlags, Model):
+    """The model of a file system without renameat2's flags."""
 
 
 def _error(code):

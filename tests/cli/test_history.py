@@ -1,4 +1,4 @@
-"""cli.py: what root types over SSH; on real processes, with the daemon running or not."""
+"""cli: serve, status, history, diff, undo; what root types over SSH; on real processes, with the daemon running or not."""
 
 import json
 
