@@ -2,7 +2,7 @@
 
 `web` and `cli` hand in a function of the open edit and get its result when Asterisk has taken the change, or an error when every file is
 as before. Writes that arrive while one is being applied wait and go together as the next: one record, one reload. Reads use a snapshot
-and never take the lock. It deliberately knows no resource: which file needs which module, and which entries want an id, is handed in.
+and wait for no writer. It deliberately knows no resource: which file needs which module, and which entries want an id, is handed in.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Callable, Mapping, Sequence
 from agent.directory import Directory
 from agent.edit import Edit, Files, Snapshot
 from agent.errors import Conflict, Damaged, Fault, Rejected, Unavailable
-from agent.transaction import ChangedMeanwhile
+from agent.transaction import ChangedMeanwhile, EditedSince
 
 log = logging.getLogger("pbx_agent.apply")
 
@@ -28,11 +28,13 @@ class Outcome:
     """What became of a write: `value` is the edit's result, `record` the journal's number (None: nothing to change).
 
     pending: Asterisk wasn't there; the files are changed and it will read them when it is back.
+    untold: names of changed files that no module is known to read, so that nothing was reloaded for them.
     """
 
     value: object = None
     record: int | None = None
     pending: bool = False
+    untold: tuple = ()
 
 
 @dataclass
@@ -64,7 +66,7 @@ class Apply:
     """The one writer of this process; other processes are kept out by the lock."""
 
     def __init__(self, *, folder, places, directory_file, load, journal, lock, lock_s, asterisk, effects, resources):
-        """folder: Asterisk's configuration. load: (name, files) -> Configuration. asterisk: has `available` and `apply(modules, expectations)`.
+        """folder: Asterisk's configuration. load: (name, files) -> Configuration. asterisk: Reload or NoAsterisk.
 
         effects: {name: function} for what an edit asks for afterwards. lock_s: seconds to wait for another process.
         """
@@ -74,30 +76,40 @@ class Apply:
         self._writer = threading.Lock()
         self._waiting = []
         self._waiting_lock = threading.Lock()
+        self._refresh = threading.Lock()
         self._snapshot = None
         self._behind = True         # whether a record may be pending; one of an earlier run, to begin with
 
     # ---- reading ----------------------------------------------------------------------------------------------------------------------
 
     def read(self, function):
-        """Return function(snapshot), on a snapshot as new as the files are. Raise what it raises, and Unavailable during a foreign write."""
+        """Return function(snapshot), on a snapshot as new as the files are. Raise what it raises, and Unavailable during a foreign write.
+
+        Entries typed by hand get their ids first, and only that is a write; where it can't be done, they aren't in the snapshot's directory.
+        """
         snapshot = self._snapshot
         if snapshot is None or snapshot.stale():
-            snapshot = self._fresh(Snapshot)
-            if self._adopt(snapshot):
+            with self._refresh:
+                snapshot = self._newest()
+        if self._lacks_ids(snapshot):
+            try:
+                self.write(lambda edit: None, title="read", who={})
                 snapshot = self._fresh(Snapshot)
-            self._snapshot = snapshot
+            except Unavailable as error:
+                log.warning("entries made by hand can't be given an id now: %s", error)
         return function(snapshot)
+
+    def _newest(self):
+        """Return the snapshot of the files as they are now, read once for all who wait for it."""
+        if self._snapshot is None or self._snapshot.stale():
+            self._snapshot = self._fresh(Snapshot)
+        return self._snapshot
 
     def _fresh(self, kind):
         return kind(Files(self._folder, self._places), self._load, self._directory_file)
 
-    def _adopt(self, snapshot):
-        """Number entries that a person typed by hand, as every write does first; return whether there were any."""
-        wanting = any(lacking(snapshot) for lacking, _ in self._resources.adopters)
-        if wanting:
-            self.write(lambda edit: None, title="number entries made by hand", who={"name": "pbx-agent"})
-        return wanting
+    def _lacks_ids(self, view):
+        return any(lacking(view) for lacking, _ in self._resources.adopters)
 
     # ---- writing ----------------------------------------------------------------------------------------------------------------------
 
@@ -116,7 +128,6 @@ class Apply:
                 self._write_all(batch)
         if job.error is not None:
             raise job.error
-        self._afterwards(job)
         return job.outcome
 
     def preview(self, function):
@@ -148,26 +159,35 @@ class Apply:
         raise Conflict(f"somebody else keeps writing; gave up after {ATTEMPTS} attempts", where=last.where) from last
 
     def _attempt(self, jobs):
-        edit = self._fresh(Edit)
-        for lacking, adopt in self._resources.adopters:
-            if lacking(edit):
-                edit.attempt(adopt)
+        edit = self._numbered()
         accepted = [job for job in jobs if self._edited(edit, job)]
         changed = edit.changed()
-        if not accepted or not changed:
-            for job in accepted:
-                job.outcome = Outcome(job.value)
-            return
         try:
-            record, pending = self._commit(edit, changed, accepted)
+            record, pending = self._commit(edit, changed, accepted) if accepted and changed else (None, False)
         except Rejected:
             if len(accepted) == 1:
                 raise
             for job in accepted:        # a failing edit in a batch fails alone
                 self._alone(job)
             return
+        untold = tuple(sorted(edit.files_changed - set(self._resources.modules)))
         for job in accepted:
-            job.outcome = Outcome(job.value, record, pending)
+            job.outcome = Outcome(job.value, record, pending, untold)
+            job.error = None if pending else self._afterwards(job.effects)
+
+    def _numbered(self):
+        """Return a fresh Edit in which every entry has its id; ids given now are a record of their own, so that no undo takes them away."""
+        edit = self._fresh(Edit)
+        if not self._lacks_ids(edit):
+            return edit
+        for _, adopt in self._resources.adopters:
+            edit.attempt(adopt)
+        with self._journal.begin("number entries made by hand", {"name": "pbx-agent"}) as change:
+            for reading, data in edit.changed():
+                change.replace(reading, data)
+            change.apply()
+            change.keep({"numbering": True})
+        return self._fresh(Edit)
 
     def _alone(self, job):
         try:
@@ -197,13 +217,16 @@ class Apply:
             for reading, data in changed:
                 change.replace(reading, data)
             change.apply()
-            pending = self._reloaded(change, modules, expectations)
-            change.keep({"modules": modules, "reload": PENDING if pending else DONE})
-            self._behind = self._behind or pending
+            try:
+                pending = self._waits_for_asterisk(modules, expectations)
+                change.keep({"modules": modules, **({"reload": PENDING, "effects": edit.effects} if pending else {"reload": DONE})})
+            except BaseException as error:      # Asterisk has, or may have, read the new files: whatever it was, it must read the old ones
+                self._go_back(change, modules, error)
+                raise
             return change.number, pending
 
-    def _reloaded(self, change, modules, expectations):
-        """Make Asterisk take the change; return whether that must wait. Raise Rejected when it won't, with the old files back and loaded."""
+    def _waits_for_asterisk(self, modules, expectations):
+        """Make Asterisk take the change; return whether that must wait. Raise Rejected when it won't have it."""
         if not modules:
             return False
         try:
@@ -211,28 +234,36 @@ class Apply:
             return False
         except Unavailable as error:
             log.warning("Asterisk is away, the change waits for it: %s", error)
+            self._behind = True
             return True
-        except Rejected as rejection:
-            change.undo()
-            self._load_old(modules, rejection)
-            raise
 
-    def _load_old(self, modules, rejection):
+    def _go_back(self, change, modules, error):
+        """Put the old files back and make Asterisk load them; what couldn't be done is told with the error. Raise Damaged."""
+        try:
+            if change.state == "applied":
+                change.undo({"refused": [error.message, *error.reasons] if isinstance(error, Rejected) else [type(error).__name__]})
+        except EditedSince as theirs:
+            _tell(error, str(theirs))
+        finally:
+            self._load_old(modules, error)
+
+    def _load_old(self, modules, error):
+        if not modules:
+            return
         try:
             self._asterisk.apply(modules, [])
-        except (Unavailable, Rejected) as error:
-            rejection.reasons.append(f"the files are as before, but Asterisk hasn't loaded them again: {error}")
+        except (Unavailable, Rejected) as failed:
+            _tell(error, f"the files are as before, but Asterisk hasn't loaded them again: {failed}")
 
-    def _afterwards(self, job):
-        """Do what can't be undone, once the change stands. Raise Damaged with what couldn't be done."""
+    def _afterwards(self, effects):
+        """Do what can't be undone, in the order it was asked for, once the change stands; return None, or Damaged with what wasn't done."""
         failed = []
-        for name, *arguments in job.effects:
+        for name, *arguments in effects:
             try:
                 self._effects[name](*arguments)
             except OSError as error:
                 failed.append(f"{name.replace('_', ' ')} {' '.join(arguments)}: {error}")
-        if failed:
-            raise Damaged("the change is made, but this couldn't be done after it: " + "; ".join(failed))
+        return Damaged("the change is made, but this couldn't be done after it: " + "; ".join(failed)) if failed else None
 
     # ---- history ----------------------------------------------------------------------------------------------------------------------
 
@@ -241,13 +272,15 @@ class Apply:
 
         Raises: NotFound; Conflict if a file has changed since.
         """
-        record = self._journal.record(number) if number else self._last_kept()
+        record = self._last_kept() if number is None else self._journal.record(number)
+        if record.state != "kept" or record.notes.get("numbering"):
+            raise Conflict(f"record {record.number} can't be undone: it " + ("only gave ids" if record.state == "kept" else f"is {record.state}"))
         outcome = self.write(lambda edit: self._put_back(edit, record), title=f"undo {record.number}", who=who)
-        return Outcome(record.number, outcome.record, outcome.pending)
+        return Outcome(record.number, outcome.record, outcome.pending, outcome.untold)
 
     def _last_kept(self):
         for record in self._journal.records():
-            if record.state == "kept":
+            if record.state == "kept" and not record.notes.get("numbering"):
                 return record
         raise Conflict("there is nothing to undo")
 
@@ -266,36 +299,59 @@ class Apply:
 
     def pending(self):
         """Return the numbers of the records that Asterisk hasn't been told of yet, oldest first."""
-        return [record.number for record in reversed(self._journal.records()) if record.notes.get("reload") == PENDING]
+        return [record.number for record in reversed(self._journal.records()) if self.is_pending(record)]
+
+    @staticmethod
+    def is_pending(record):
+        """Return whether Asterisk hasn't been told of a record yet; such a one is never pruned."""
+        return record.notes.get("reload") == PENDING
 
     def keep_catching_up(self, wake, stopped, every_s=CATCH_UP_S):
         """Reload what is pending whenever `wake` is set, and again every so many seconds, until `stopped` is; for a thread of its own.
 
-        wake, stopped: threading.Event. Waiting for Asterisk to come back isn't enough: a reload that took too long leaves it connected.
+        wake, stopped: threading.Event. Waiting for Asterisk to come back isn't enough: a reload that took too long leaves it connected,
+        and the command line may have left a change that this process knows nothing of.
         """
+        mark = None
         while not stopped.is_set():
             wake.wait(every_s)
             wake.clear()
-            if self._behind and self._asterisk.available and not stopped.is_set():
+            if self._asterisk.available and not stopped.is_set() and (self._behind or self._journal.mark != mark):
+                mark = self._journal.mark
                 self._catch_up()
 
     def _catch_up(self):
         try:
             records = self.reload_pending()
+            if records:
+                log.info("Asterisk has taken records %s", ", ".join(map(str, records)))
         except Fault as fault:
             log.warning("Asterisk is there, but hasn't taken what changed while it was away: %s", fault)
-            return
-        if records:
-            log.info("Asterisk has taken records %s", ", ".join(map(str, records)))
+        except Exception:       # the edge of a thread that must outlive any one record it can't handle
+            log.exception("telling Asterisk what changed while it was away")
 
     def reload_pending(self):
-        """Make Asterisk load what changed while it was away; called when it is back. Return the numbers of the records. Raise Unavailable."""
+        """Make Asterisk load what changed while it was away, and do what was to follow. Return the numbers of the records.
+
+        Raises: Unavailable; Rejected if Asterisk refuses a module, and the records stay pending
+        """
         with self._writer, self._lock.hold(timeout_s=self._lock_s):
-            waiting = self.pending()
-            modules = sorted({module for number in waiting for module in self._journal.record(number).notes["modules"]})
+            waiting = [self._journal.record(number) for number in self.pending()]
+            modules = sorted({module for record in waiting for module in record.notes["modules"]})
             if modules:
                 self._asterisk.apply(modules, [])
-            for number in waiting:
-                self._journal.annotate(number, {"reload": DONE})
+            for record in waiting:
+                failed = self._afterwards(record.notes.get("effects", ()))
+                self._journal.annotate(record.number, {"reload": DONE, "effects": [], **({"failed": str(failed)} if failed else {})})
+                if failed:
+                    log.error("record %d: %s", record.number, failed)
             self._behind = False
-        return waiting
+        return [record.number for record in waiting]
+
+
+def _tell(error, reason):
+    """Let whoever reads the error know the reason too: in its list if it has one, else in the log."""
+    if isinstance(error, Rejected):
+        error.reasons.append(reason)
+    else:
+        log.error("after %s: %s", error, reason)

@@ -76,7 +76,8 @@ def build(settings):
     state = settings.state.dir
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     places = Places([settings.asterisk.config_dir, state])
-    journal = Journal(state / "journal", places, records=settings.limits.history_records, size_bytes=settings.limits.history_bytes)
+    journal = Journal(state / "journal", places, records=settings.limits.history_records, size_bytes=settings.limits.history_bytes,
+                      spare=Apply.is_pending)
     lock = Lock(state / "lock")
     spool = Spool(settings.asterisk.spool_dir)
     ami = _ami(settings)

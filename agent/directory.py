@@ -61,10 +61,9 @@ class Directory:
         """Return the first row whose one named column has the wanted value, or None: e.g. find("users", id=3)."""
         (column, value), = wanted.items()
         index = self._indexes.get((table, column))
-        if index is None:
-            index = self._indexes[table, column] = {}
-            for row in self.rows(table):
-                index.setdefault(row.get(column), row)
+        if index is None:       # made whole before it is shown: several readers share one Directory
+            index = {row.get(column): row for row in reversed(self.rows(table))}
+            self._indexes[table, column] = index
         row = index.get(value)
         return dict(row) if row else None
 

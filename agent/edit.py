@@ -26,6 +26,11 @@ class Files:
     def path(self, name):
         return os.path.normpath(os.path.join(self._folder, name))
 
+    def name(self, name):
+        """Return the plainest spelling of a file's name: relative to the folder where it lies in it."""
+        path = self.path(name)
+        return os.path.relpath(path, self._folder) if path.startswith(self._folder + os.sep) else path
+
     def read(self, name):
         """Return the file's bytes, or None if it's missing or lies where it may not. Raise Unavailable while somebody rewrites it."""
         path = self.path(name)
@@ -45,8 +50,8 @@ class Files:
 
     def stale(self):
         """Return whether a file or folder that was read has changed since: one stat a file."""
-        return (any(transaction.changed(each) for each in self.readings.values())
-                or any(_names(path) != names for path, names in self._entries.items()))
+        return (any(transaction.changed(each) for each in list(self.readings.values()))      # another reader may be reading on
+                or any(_names(path) != names for path, names in list(self._entries.items())))
 
 
 def _names(path):
@@ -68,7 +73,8 @@ class Snapshot:
         self._directory = None
 
     def configuration(self, name):
-        """Return the Configuration of that file name, with all it includes."""
+        """Return the Configuration of that file name, with all it includes; one file is one Configuration however its path is spelled."""
+        name = self._files.name(name)
         if name not in self._configurations:
             self._configurations[name] = self._load(name, self._files)
         return self._configurations[name]
@@ -82,10 +88,6 @@ class Snapshot:
     def stale(self):
         return self._files.stale()
 
-    @property
-    def readings(self):
-        return self._files.readings
-
 
 class Staged:
     """Files with some bytes put over them: what the next parse shall see."""
@@ -97,6 +99,9 @@ class Staged:
     def read(self, name):
         path = self._files.path(name)
         return self.data[path] if path in self.data else self._files.read(name)
+
+    def name(self, name):
+        return self._files.name(name)
 
     def entries(self, folder):
         path = self._files.path(folder)
@@ -115,30 +120,26 @@ class Edit(Snapshot):
         self.expectations = {}
         self.effects = []
 
-    @property
-    def readings(self):
-        return self._disk.readings
-
-    def stale(self):
-        return self._disk.stale()
-
     def expect(self, kind, key, properties):
         """Say what Asterisk must show of an object after the reload: {AMI field: text}, or None for absent. The last word on it counts."""
         self.expectations[kind, key] = properties
 
     def afterwards(self, effect, *arguments):
-        """Name what shall be done once Asterisk has taken the change, and can't be undone, such as removing a mailbox's messages."""
+        """Name what shall be done once Asterisk has taken the change, and can't be undone, such as removing a mailbox's messages.
+
+        arguments: plain values, since a change that waits for Asterisk keeps them in its record.
+        """
         self.effects.append((effect, *arguments))
 
     def attempt(self, function):
         """Run one edit and stage what it changed; if it fails, everything is as before it, and its error is raised."""
-        data, expectations, effects = dict(self._files.data), dict(self.expectations), list(self.effects)
+        before = dict(self._files.data), set(self.files_changed), set(self.modules), dict(self.expectations), list(self.effects)
         try:
             result = function(self)
             self._stage()
             return result
         except BaseException:       # whatever it was, a half-done edit must not stay for the next one in the batch
-            self._files.data, self.expectations, self.effects = data, expectations, effects
+            self._files.data, self.files_changed, self.modules, self.expectations, self.effects = before
             self._configurations.clear()
             self._directory = None
             raise
@@ -148,7 +149,9 @@ class Edit(Snapshot):
         return self._files.read(path)
 
     def put(self, path, data):
-        """Stage the whole bytes of a file, None to remove it."""
+        """Stage the whole bytes of a file, None to remove it; what was parsed of it before is forgotten."""
+        self._stage()
+        self._configurations.clear()
         self._files.data[self._disk.path(path)] = data
 
     def reload(self, modules):
@@ -157,7 +160,8 @@ class Edit(Snapshot):
 
     def _stage(self):
         for name, configuration in self._configurations.items():
-            changed = configuration.changed()
+            texts = {path: document.to_bytes() for path, document in configuration.documents.items()}
+            changed = {path: data for path, data in texts.items() if data != self._files.read(path)}
             if changed and configuration.rejection:
                 where, reason, *_ = configuration.rejection
                 raise Conflict(f"Asterisk would refuse {name}: {reason}; that must be mended first, by hand", where=str(where))

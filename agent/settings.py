@@ -1,4 +1,4 @@
-"""Reads `agent.conf` and `agent.conf.d/*.conf` into one frozen Settings; called once, by `build` and `cli`.
+"""Reads `agent.conf` and `agent.conf.d/*.conf` into one frozen Settings; called once, by `cli`.
 
 Each setting is declared once, below, with its type and default; an unknown section, an unknown name or a value that doesn't fit refuses
 the start and names file, line and reason. Every one of them stands, commented, in `etc/agent.conf` (a guard test holds the two together).
@@ -190,7 +190,7 @@ def _assignments(file):
         line, where = line.strip(), f"{file}:{number}"
         if not line or line[0] in "#;":
             continue
-        header = re.fullmatch(r"\[([a-z_]+)\]", line)
+        header = re.fullmatch(r"\[([a-z][a-z_]*)\]", line)
         name, equals, text = (part.strip() for part in line.partition("="))
         if header:
             section = header[1]

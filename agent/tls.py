@@ -88,7 +88,7 @@ def _addresses():
 
 
 def _ipv4_addresses():
-    record = struct.calcsize("16sP") + 16  # struct ifreq: a name and a union of 24 bytes (16 where pointers have 4)
+    record = 16 + 2 * struct.calcsize("L") + 8  # struct ifreq: a name, and a union whose largest member is struct ifmap
     buffer = array.array("B", bytes(INTERFACES_BYTES))
     start, length = buffer.buffer_info()
     try:

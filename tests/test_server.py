@@ -144,8 +144,10 @@ def test_several_listeners_share_one_server_and_each_says_what_it_is(serve, app,
             sock.close()
 
 
-@pytest.mark.parametrize("header", ["Forwarded: for=1.2.3.4", "Via: 1.1 proxy", "X-Forwarded-For: 127.0.0.1", "x-forwarded-host: pbx", "X-Forwarded-Proto: https",
-                                    "X-Real-IP: 1.2.3.4"])
+@pytest.mark.parametrize("header", [
+    "Forwarded: for=1.2.3.4", "Via: 1.1 proxy", "X-Forwarded-For: 127.0.0.1", "x-forwarded-host: pbx", "X-Forwarded-Proto: https",
+    "X-Real-IP: 1.2.3.4",
+])
 def test_a_proxys_headers_are_told_and_never_believed(serve, app, header):
     server = serve()
     exchange(server, f"GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{header}\r\n\r\n".encode())
@@ -207,7 +209,8 @@ def test_an_address_that_isnt_allowed_gets_403_on_plain_and_nothing_on_tls(serve
 
 def test_a_refused_client_may_send_a_lot_and_still_reads_its_403(serve):
     server = serve(allows=lambda address: False)
-    assert exchange(server, b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3_000_000).startswith(b"HTTP/1.1 403 ")
+    assert exchange(server,
+        b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3_000_000).startswith(b"HTTP/1.1 403 ")
 
 
 def test_the_address_rule_is_asked_for_each_connection(serve):
@@ -233,21 +236,22 @@ def test_a_broken_rule_lets_nobody_in_and_ends_nothing(serve, caplog):
 # ---- what counts as a request ----------------------------------------------------------------------------------------------------------
 
 HOST = b"Host: localhost\r\n"
+POST = b"POST /x HTTP/1.1\r\n" + HOST
 BAD = {
-    "content-length beside transfer-encoding": b"POST /x HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + GET,
-    "the same the other way round": b"POST /x HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + GET,
-    "transfer-encoding twice": b"POST /x HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "a list of codings": b"POST /x HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
-    "an unknown coding": b"POST /x HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip\r\n\r\n0\r\n\r\n",
-    "identity": b"POST /x HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: identity\r\nContent-Length: 0\r\n\r\n",
-    "xchunked": b"POST /x HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: xchunked\r\n\r\n",
+    "content-length beside transfer-encoding": POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + GET,
+    "the same the other way round": POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + GET,
+    "transfer-encoding twice": POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a list of codings": POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    "an unknown coding": POST + b"Transfer-Encoding: gzip\r\n\r\n0\r\n\r\n",
+    "identity": POST + b"Transfer-Encoding: identity\r\nContent-Length: 0\r\n\r\n",
+    "xchunked": POST + b"Transfer-Encoding: xchunked\r\n\r\n",
     "chunked in HTTP/1.0": b"POST /x HTTP/1.0\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + GET,
-    "content-length twice": b"POST /x HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
-    "content-length as a list": b"POST /x HTTP/1.1\r\n" + HOST + b"Content-Length: 0, 0\r\n\r\n",
-    "content-length with a sign": b"POST /x HTTP/1.1\r\n" + HOST + b"Content-Length: +5\r\n\r\nhello",
-    "content-length below zero": b"POST /x HTTP/1.1\r\n" + HOST + b"Content-Length: -1\r\n\r\n",
-    "content-length in hex": b"POST /x HTTP/1.1\r\n" + HOST + b"Content-Length: 0x5\r\n\r\nhello",
-    "empty content-length": b"POST /x HTTP/1.1\r\n" + HOST + b"Content-Length:\r\n\r\n",
+    "content-length twice": POST + b"Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
+    "content-length as a list": POST + b"Content-Length: 0, 0\r\n\r\n",
+    "content-length with a sign": POST + b"Content-Length: +5\r\n\r\nhello",
+    "content-length below zero": POST + b"Content-Length: -1\r\n\r\n",
+    "content-length in hex": POST + b"Content-Length: 0x5\r\n\r\nhello",
+    "empty content-length": POST + b"Content-Length:\r\n\r\n",
     "host twice": b"GET /x HTTP/1.1\r\n" + HOST + HOST + b"\r\n",
     "no host": b"GET /x HTTP/1.1\r\n\r\n",
     "a folded header": b"GET /x HTTP/1.1\r\n" + HOST + b"X-A: 1\r\n 2\r\n\r\n",
@@ -276,8 +280,8 @@ BAD = {
     "a target that is no URI": b"GET http://[ HTTP/1.1\r\n" + HOST + b"\r\n",
     "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "TLS on the plain port": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-    "a senseless chunk": b"POST /x HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
-    "a chunk without its end": b"POST /x HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nabcd\r\n0\r\n\r\n",
+    "a senseless chunk": POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+    "a chunk without its end": POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nabcd\r\n0\r\n\r\n",
 }
 
 
@@ -326,13 +330,13 @@ def test_the_same_holds_when_it_comes_byte_by_byte(standing):
 GOOD = {
     "plain": (GET, ("GET", "/x", b"")),
     "with a body": (b"POST /x?3 HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\nhello", ("POST", "/x?3", b"hello")),
-    "chunked": (b"POST /x HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: Chunked\r\n\r\n3\r\nhel\r\n2;a=b\r\nlo\r\n0\r\n\r\n", ("POST", "/x", b"hello")),
+    "chunked": (POST + b"Transfer-Encoding: Chunked\r\n\r\n3\r\nhel\r\n2;a=b\r\nlo\r\n0\r\n\r\n", ("POST", "/x", b"hello")),
     "HTTP/1.0 without a host": (b"GET /x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", ("GET", "/x", b"")),
     "an empty header": (b"GET /x HTTP/1.1\r\n" + HOST + b"X-Empty:\r\nAccept:*/*\r\n\r\n", ("GET", "/x", b"")),
     "latin-1 in a header": (b"GET /x HTTP/1.1\r\n" + HOST + b"X-Name: J\xf6rg\r\n\r\n", ("GET", "/x", b"")),
     "a raw target": (b"GET /x/%2e%2e/%2F/J%c3%b6rg?1 HTTP/1.1\r\n" + HOST + b"\r\n", ("GET", "/x/%2e%2e/%2F/J%c3%b6rg?1", b"")),
     "line ends before the request": (b"\r\n\r\n" + GET, ("GET", "/x", b"")),
-    "LF in the body": (b"POST /x HTTP/1.1\r\n" + HOST + b"Content-Length: 4\r\n\r\n\n\n\r\n", ("POST", "/x", b"\n\n\r\n")),
+    "LF in the body": (POST + b"Content-Length: 4\r\n\r\n\n\n\r\n", ("POST", "/x", b"\n\n\r\n")),
 }
 
 
@@ -384,7 +388,7 @@ def test_a_body_over_the_limit_is_413_and_the_client_gets_to_read_it(standing, p
     app.seen.clear()
     with connect(server, number) as sock:
         sock = secure(sock, pair, suppress_ragged_eofs=False) if number else sock
-        sock.sendall(b"POST /x HTTP/1.1\r\n" + HOST + expect + b"Content-Length: 10000000\r\n\r\n")
+        sock.sendall(POST + expect + b"Content-Length: 10000000\r\n\r\n")
         if not expect:
             for _ in range(100):
                 sock.sendall(b"x" * 100_000)
@@ -397,13 +401,14 @@ def test_a_chunked_body_over_the_limit_is_413(standing):
     server, app = standing
     app.seen.clear()
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
-    assert refused(exchange(server, b"POST /x HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 20 + b"0\r\n\r\n"), b"413")
+    assert refused(exchange(server, POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 20 + b"0\r\n\r\n"), b"413")
     assert app.seen == []
 
 
 def test_a_body_of_exactly_the_limit_is_fine_and_one_more_byte_isnt(serve):
     server = serve(limits=Limits(body_bytes=1000))
-    send = lambda size: exchange(server, b"POST /x HTTP/1.1\r\nConnection: close\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % size + b"x" * size)   # noqa: E731
+    send = lambda size: exchange(server,
+        b"POST /x HTTP/1.1\r\nConnection: close\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % size + b"x" * size)   # noqa: E731
     assert send(1000)[9:12] == b"200"
     assert refused(send(1001), b"413")
 
@@ -424,13 +429,13 @@ def test_an_error_of_the_application_is_a_bare_500(standing, caplog):
 
 
 def test_silent_and_dripping_clients_are_ended_in_time(serve, pair):
-    """One for each way to be slow, all at once: a silent TLS, a TLS that stops half-way, an idle one, one that drips headers, one a body."""
+    """One for each way to be slow, all at once."""
     server = serve([PLAIN[0], Listener("127.0.0.1", 0, True)], tls=tls.Endpoint(*pair), limits=Limits(handshake_s=1, idle_s=2, request_s=3))
     with contextlib.ExitStack() as opened:
         silent, half, idle, headers, body, used = (opened.enter_context(connect(server, number)) for number in (1, 1, 0, 0, 0, 1))
         half.sendall(b"\x16\x03\x01\x02\x00\x01")
         headers.sendall(b"GET /x HTTP/1.1\r\n")
-        body.sendall(b"POST /x HTTP/1.1\r\n" + HOST + b"Content-Length: 1000\r\n\r\n")
+        body.sendall(POST + b"Content-Length: 1000\r\n\r\n")
         used = opened.enter_context(secure(used, pair))
         used.sendall(GET)
         one_answer(used)
@@ -521,6 +526,18 @@ def test_an_address_of_the_lan_has_its_own_limit(serve, monkeypatch):
             assert one_answer(sock)[0] == 200
 
 
+def test_requests_that_wait_for_a_thread_fill_no_log(serve, app, caplog):
+    server = serve(limits=Limits(threads=1))
+    with contextlib.ExitStack() as opened:
+        sockets = [opened.enter_context(connect(server)) for _ in range(8)]
+        for sock in sockets:
+            sock.sendall(GET.replace(b"/x", b"/slow"))
+        assert app.waiting.acquire(timeout=5)
+        app.go_on.set()
+        assert [one_answer(sock)[0] for sock in sockets] == [200] * 8
+    assert caplog.records == []
+
+
 def test_urgent_data_ends_the_connection_and_burns_no_time(serve):
     server = serve()
     with connect(server) as sock:
@@ -577,6 +594,7 @@ def test_a_request_that_arrived_before_we_were_told_to_stop_is_answered(serve):
         sock.sendall(GET)
         one_answer(sock)
         assert in_loop.acquire(timeout=5)
+        time.sleep(0.2)  # until the thread that answered has let go of the connection
         go_on.clear()
         with connect(server):
             assert in_loop.acquire(timeout=5), "the loop stands still from here on"
@@ -629,7 +647,8 @@ def app(environ, start_response):
     time.sleep(float(environ["QUERY_STRING"] or 0))
     start_response("200 OK", [("Content-Length", "4")])
     return [b"done"]
-server = Server(app, [Listener("127.0.0.1", 0, False)], allows=lambda address: True, ready=lambda: print(server.addresses[0].port, flush=True))
+ready = lambda: print(server.addresses[0].port, flush=True)
+server = Server(app, [Listener("127.0.0.1", 0, False)], allows=lambda address: True, ready=ready)
 server.run()
 print("returned", flush=True)
 """
@@ -681,7 +700,8 @@ def test_systemd_is_told_over_an_abstract_socket_or_not_at_all(monkeypatch, capl
 # ---- real clients ----------------------------------------------------------------------------------------------------------------------
 
 def curl(*arguments):
-    run = subprocess.run(["curl", "-sS", "--max-time", "10", "-w", "%{http_code}", *map(str, arguments)], capture_output=True, check=False, timeout=20)
+    run = subprocess.run(["curl", "-sS", "--max-time", "10", "-w", "%{http_code}", *map(str, arguments)], capture_output=True,
+        check=False, timeout=20)
     return run.stdout.decode() + run.stderr.decode()
 
 

@@ -125,9 +125,11 @@ def test_odd_host_names_make_a_certificate_all_the_same(tmp_path, names):
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="openssl isn't installed: its view of the certificate is NOT compared")
 def test_openssl_agrees_on_fingerprint_and_strict_verification(pair):
-    shown = subprocess.run(["openssl", "x509", "-in", pair[0], "-noout", "-fingerprint", "-sha256"], capture_output=True, check=True, timeout=10)
+    shown = subprocess.run(["openssl", "x509", "-in", pair[0], "-noout", "-fingerprint", "-sha256"], capture_output=True, check=True,
+        timeout=10)
     assert shown.stdout.decode().strip().lower() == f"sha256 fingerprint={tls.fingerprint(pair[0])}".lower()
-    subprocess.run(["openssl", "verify", "-x509_strict", "-CAfile", pair[0], "-verify_ip", "192.0.2.7", pair[0]], check=True, capture_output=True, timeout=10)
+    subprocess.run(["openssl", "verify", "-x509_strict", "-CAfile", pair[0], "-verify_ip", "192.0.2.7", pair[0]], check=True,
+        capture_output=True, timeout=10)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])

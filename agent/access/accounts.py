@@ -8,7 +8,8 @@ fail2ban's filter and people rely on:
 `address` stands first, and what the client chose is escaped (JSON's escapes, ASCII only; the path percent-encoded, without its query),
 so nobody can forge a line. `reason` is `missing` (no credentials; level INFO, since every Digest client begins so), `malformed`,
 `scheme`, `password` (also for an unknown name, and a wrong Digest), `stale` or `replay` (the right Digest, but of an old nonce or sent
-before; level INFO), `throttled` or `busy`; `server` adds `address` for peers that acl.conf doesn't allow. It deliberately never says a password, nor whether a name exists.
+before; level INFO), `throttled` or `busy`; `server` adds `address` for peers that acl.conf doesn't allow. It deliberately never says a
+password, nor whether a name exists.
 """
 
 import base64
@@ -75,18 +76,15 @@ class Accounts:
         try:
             scheme, check, user = self._claim(authorization, method, uri)
             self._throttle.check(address, user)
-            try:
-                check()
-            except Refused as refused:
-                if refused.reason == "password":
-                    self._throttle.failed(address, user)
-                raise
+            check()
         except Refused as refused:
+            if refused.reason == "password":
+                self._throttle.failed(address, user)
             _refuse(refused.level, address, user, refused.reason, uri)
             raise Unauthenticated(MESSAGE, challenges=self._challenges(refused.challenge)) from None
-        except Throttled as throttled:
+        except Throttled:
             _refuse(logging.WARNING, address, user, "throttled", uri)
-            raise Throttled(throttled.message, retry_after_s=throttled.retry_after_s) from throttled
+            raise
         except Unavailable:
             _refuse(logging.WARNING, address, user, "busy", uri)
             raise

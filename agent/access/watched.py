@@ -23,7 +23,11 @@ class Watched:
     """The content of `path` as `parse(data, path)` makes it of its bytes; of a missing file it is `absent`."""
 
     def __init__(self, path, parse, *, absent, settle_s=SETTLE_S, monotonic=time.monotonic, now=time.time):
-        """Given a path and a parser that raises Invalid, read the file for the first time. Raise Invalid if it can't be understood."""
+        """Given a path and a parser that raises Invalid, read the file for the first time.
+
+        settle_s: how long a change must have been still; monotonic, now: clocks in seconds.
+        Raises: Invalid if it can't be understood or is too long; Unavailable if it is there and can't be read.
+        """
         self._path = os.fspath(path)
         self._parse = parse
         self._absent = absent

@@ -23,5 +23,4 @@ MODULES = {
     "res_parking.conf": "res_parking.so",
     "rtp.conf": "res_rtp_asterisk.so",
     "udptl.conf": "udptl",
-    "voicemail.conf": "app_voicemail.so",
 }

@@ -115,9 +115,17 @@ def _with_gap(document, at, header):
 
 
 def _has_gaps(document):
-    """Whether the file puts blank lines before its headers; one without any two headers does."""
-    headers = [i for i, line in enumerate(document.lines) if isinstance(line, Header) and i]
-    return not headers or any(_is_blank(document, i - 1) for i in headers)
+    """Whether the file puts blank lines above its headers and their comments; one without any two headers does."""
+    lines = document.lines
+    headers = [at for at, line in enumerate(lines) if isinstance(line, Header) and at]
+    return not headers or any(_is_blank(document, _above_comments(lines, at)) for at in headers)
+
+
+def _above_comments(lines, at):
+    at -= 1
+    while at >= 0 and isinstance(lines[at], Comment):
+        at -= 1
+    return at
 
 
 def _with_one_gap(document, start, stop):

@@ -19,7 +19,8 @@ from .lines import KILLS, REJECTS, WARNS, Assignment, Directive, Header, Unparse
 DEEPEST_INCLUDE = 10
 # From about this length on Asterisk's name for a second copy (`NAME~~1`, cut to 255 bytes) can name an existing file for ever.
 LONGEST_REPEATED_INCLUDE = 252
-MOST_LINES, MOST_READINGS = 5_000_000, 50_000
+MOST_LINES, MOST_READINGS = 2_000_000, 50_000  # a file that includes itself in ten places would be read 10^10 times
+MOST_WARNINGS = 1_000
 
 READ, MISSING = "read", "missing"
 
@@ -36,7 +37,7 @@ class Configuration:
     """One main file and everything it includes, as Asterisk reads it.
 
     name: the main file's path; documents: {path: Document}, each file read; folder: the configuration folder as Asterisk names it
-    status: "ok" or "rejected"; rejection: Rejection or None; warnings: list of (Where, message)
+    status: "ok" or "rejected"; rejection: Rejection or None; warnings: list of (Where, message), at most 1,000
     categories: list of Category, in Asterisk's order; of a rejected file those read before the fault
     """
 
@@ -274,7 +275,7 @@ class _Reader:
         if result is MISSING:
             self._warn(document, line, f"#tryinclude of {decoded(name)} finds nothing")
         elif result is not READ:
-            self.warnings.append((result.where, f"{result.reason}; the rest of this included file is ignored"))
+            self._warn_at(result.where, f"{result.reason}; the rest of this included file is ignored")
 
     def _stumble(self, line, document, category):
         if line.effect == KILLS:
@@ -296,7 +297,11 @@ class _Reader:
         self._warn(document, opening, f"{what}; the rest of the file is ignored")
 
     def _warn(self, document, line, message):
-        self.warnings.append((document.where(line), message))
+        self._warn_at(document.where(line), message)
+
+    def _warn_at(self, where, message):
+        if len(self.warnings) < MOST_WARNINGS:
+            self.warnings.append((where, message))
 
 
 class _Stop(Exception):

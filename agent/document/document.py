@@ -4,7 +4,7 @@ Called by configuration.py, which reads files into Documents, and by edits.py, w
 meaning: what a line does to a category is inherit.py's business.
 """
 
-from agent.errors import Invalid
+from agent.errors import Conflict
 
 from .lines import Line, Where
 from .parse import parse
@@ -53,20 +53,16 @@ class Document:
     def reread(self, start: int, stop: int, raws: list[bytes]) -> list[Line]:
         """Given bytes for the lines from `start` up to `stop`, return the Lines that they would be there; nothing changes yet.
 
-        Raises: Invalid if Asterisk would cut them otherwise, or if the lines after them would be read in another state than now
+        Raises: Conflict if Asterisk would cut them otherwise, or if the lines after them would be read in another state than now
         """
         first, last = self._cut_at_line_feeds(start, stop, raws)
         before = [line.raw for line in self.lines[first:start]]
         after = [line.raw for line in self.lines[stop:last]]
-        at_begin = first == 0
-        lines, depth = parse(
-            b"".join(before + raws + after),
-            depth=self._depth_at(first), first=self.first and at_begin,
-        )
+        lines, depth = parse(b"".join(before + raws + after), depth=self._depth_at(first), first=self.first and first == 0)
         if [line.raw for line in lines] != before + raws + after:
-            raise Invalid("Asterisk would cut these lines at other places", where=self.where_index(start))
+            raise Conflict("Asterisk would cut these lines at other places", where=self.where_index(start))
         if depth != self._depth_at(last):
-            raise Invalid("it would open or close a block comment over the lines that follow", where=self.where_index(start))
+            raise Conflict("it would open or close a block comment over the lines that follow", where=self.where_index(start))
         return lines[len(before):len(before) + len(raws)]
 
     def replace(self, start: int, stop: int, lines: list[Line]) -> None:

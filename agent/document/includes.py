@@ -6,7 +6,7 @@ Called by configuration.py. It asks the Files that it is handed for the names in
 from typing import Protocol
 
 from .clibrary import name_matches
-from .inherit import Deadly, decoded
+from .inherit import Deadly, decoded, encoded
 
 PATH_LIMIT = 255  # bytes of folder, slash and name that Asterisk keeps
 MOST_ALTERNATIVES = 10_000
@@ -36,26 +36,29 @@ def paths(name, folder, files):
     folder: bytes, the configuration folder as Asterisk names it: its length counts in the limit
     Returns: list of str, relative to the folder where they lie in it; some may not exist. Raises: Deadly if there are too many
     """
-    prefix = folder.rstrip(b"/") + b"/"
-    pattern = (name if name.startswith(b"/") else prefix + name)[:PATH_LIMIT]
-    base = b"/"
-    if pattern.startswith(prefix):
-        base, pattern = b"", pattern[len(prefix):]
-    listing = _Listing(files)
+    listing = _Listing(files, folder.rstrip(b"/"))
+    pattern = (name if name.startswith(b"/") else listing.top + b"/" + name)[:PATH_LIMIT]
     found = _glob(pattern, listing, is_alternative=False)
-    cut = PATH_LIMIT if base else PATH_LIMIT - len(prefix)
-    return [decoded(path[:cut]) for path in found]
+    return [decoded(listing.within(path[:PATH_LIMIT])) for path in found]
 
 
 class _Listing:
-    """The folders asked for, and how many alternatives of braces were tried."""
+    """What is asked of the Files, by absolute paths; and how many alternatives of braces were tried."""
 
-    def __init__(self, files):
-        self._files = files
+    def __init__(self, files, top):
+        self.top = top
         self.alternatives = 0
+        self._files = files
+
+    def within(self, path):
+        """Given an absolute path, return it relative to the configuration folder, if it lies in it."""
+        if path.startswith(self.top + b"/"):
+            return path[len(self.top):].lstrip(b"/")
+        return b"" if path == self.top else path
 
     def names(self, folder):
-        return [b".", b"..", *(name.encode("utf-8", "surrogateescape") for name in self._files.entries(decoded(folder)))]
+        names = [encoded(name) for name in self._files.entries(decoded(self.within(folder)))]
+        return [b".", b"..", *names] if names else []
 
 
 def _glob(pattern, listing, *, is_alternative):
@@ -74,21 +77,18 @@ def _glob(pattern, listing, *, is_alternative):
 
 
 def _in_folders(pattern, listing, *, must_exist, wants_folder=False):
-    folder, slash, name = pattern.rpartition(b"/")
-    if slash and not name:  # "x.inc/" reads x.inc, but "*.inc/" finds only folders
-        only_folders = _needs_listing(folder.rpartition(b"/")[2]) and not wants_folder
-        return [] if only_folders or not folder else _in_folders(folder, listing, must_exist=must_exist, wants_folder=wants_folder)
+    folder, _, name = pattern.rpartition(b"/")
+    must_exist = must_exist or b"\\" in folder
+    folder = _without_open_escape(folder)
+    if not name and folder:  # "x.inc/" reads x.inc, but "*.inc/" finds only folders
+        finds_folders = _needs_listing(folder.rpartition(b"/")[2]) and not wants_folder
+        return [] if finds_folders else _in_folders(folder, listing, must_exist=must_exist, wants_folder=wants_folder)
     if _is_magic(folder):
-        folders = _in_folders(folder, listing, must_exist=True, wants_folder=True)
         must_exist = True
+        folders = _in_folders(folder, listing, must_exist=True, wants_folder=True)
     else:
-        must_exist = must_exist or b"\\" in folder
-        folders = [_unescaped(folder) + (b"/" if slash and not folder else b"")]
-    found = []
-    for each in folders:
-        prefix = each + b"/" if slash and not each.endswith(b"/") else each
-        found += [prefix + match for match in _in_folder(each, name, listing, must_exist)]
-    return found
+        folders = [_unescaped(folder)]
+    return [each + b"/" + match for each in folders for match in _in_folder(each or b"/", name, listing, must_exist)]
 
 
 def _in_folder(folder, name, listing, must_exist):
@@ -112,6 +112,12 @@ def _is_magic(pattern):
             return True
         at += 1
     return False
+
+
+def _without_open_escape(folder):
+    """In `x\\/y` the backslash would escape the slash: it goes."""
+    backslashes = len(folder) - len(folder.rstrip(b"\\"))
+    return folder[:-1] if backslashes % 2 else folder
 
 
 def _unescaped(text):

@@ -10,7 +10,7 @@ from .lines import Where
 
 NAME_LIMIT = 79  # bytes of a category's name that are kept
 # Each header can double what is there; Asterisk would take about 100 bytes for each copy.
-MOST_COPIES = 4_000_000
+MOST_COPIES = 2_000_000
 
 
 class Broken(Exception):
@@ -35,12 +35,12 @@ class Variable:
     """One `name = value` as a module sees it in `category`; held and found by identity.
 
     line, document: where it stands; an inherited one stands in its parent's text
-    joined: all the places, as (document, line), that its value was put together from by `+=`; () for a plain one
+    joined: (document, line) of the last `+=` that added to its value, or None
     """
 
     __slots__ = ("category", "line", "document", "name_bytes", "value_bytes", "inherited", "joined")
 
-    def __init__(self, category, line, document, name_bytes, value_bytes, inherited=False, joined=()):
+    def __init__(self, category, line, document, name_bytes, value_bytes, inherited=False, joined=None):
         self.category = category
         self.line = line
         self.document = document
@@ -255,14 +255,10 @@ class View:
         at = next(i for i, each in enumerate(category.variables) if _looks_like(each, last))
         changed = category.variables[at]
         value = (last.value_bytes + line.value).strip(BLANKS)
-        origins = (*_origins(changed), *_origins(last), (document, line))
-        category.variables[at] = Variable(category, changed.line, changed.document, last.name_bytes, value, changed.inherited, origins)
+        category.variables[at] = Variable(
+            category, changed.line, changed.document, last.name_bytes, value, changed.inherited, (document, line))
 
 
 def _looks_like(variable, other):
     return (variable.name_bytes.lower() == other.name_bytes.lower()
             and (not other.value_bytes or variable.value_bytes.lower() == other.value_bytes.lower()))
-
-
-def _origins(variable):
-    return variable.joined or ((variable.document, variable.line),)

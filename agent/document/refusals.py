@@ -61,7 +61,7 @@ def check_own(variable):
 def check_line(configuration, variable, *, shared):
     """Raise Conflict if the variable's line must not be changed, or not without changing others."""
     if variable.joined:
-        document, line = variable.joined[-1]
+        document, line = variable.joined
         raise Conflict(f"the value of {variable.name} is put together by `+=`: change its lines by hand", where=document.where(line))
     check_document(configuration, variable.document)
     check_children(variable.category, shared=shared)

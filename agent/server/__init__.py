@@ -32,6 +32,8 @@ from agent.server.channel import Channel, is_loopback
 
 log = logging.getLogger("pbx_agent.server")
 access_log = logging.getLogger("pbx_agent.access")
+# waitress warns of every request that waits for a thread, so any client could fill the log.
+logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 BACKLOG = 128

@@ -135,13 +135,13 @@ class Change:
             raise fault from cause
 
     def _take_back(self, notes, forget=False):
-        theirs, failed = self._put_all_back()
+        theirs, failed, littered = self._put_all_back()
         if failed:
             self.state = DAMAGED
             raise errors.Damaged("; ".join(self._describe(swap, fault) for swap, fault in failed), where=failed[0][0].real)
         self.state = UNDONE
         try:
-            self._close_record(notes, forget and not theirs)
+            self._close_record(notes, forget and not theirs and not littered)
         except errors.Fault as fault:
             # The files are as they were. A record left open finds nothing to do at the next start.
             log.warning("record %s is undone, but the journal doesn't say so yet: %s", self.number, fault)
@@ -149,14 +149,18 @@ class Change:
             raise EditedSince(f"somebody edited it after record {self.number} was applied; their text stays", paths=theirs, where=theirs[0])
 
     def _put_all_back(self):
-        theirs, failed = [], []
+        """Return whose text was left, what couldn't be put back, and whether something may lie beside a file that never changed."""
+        theirs, failed, littered = [], [], False
         for swap in reversed(self._swaps):
             try:
                 if not swap.put_back():
                     theirs.append(swap.real)
             except errors.Fault as fault:
-                failed.append((swap, fault))
-        return theirs, failed
+                if swap.begun:
+                    failed.append((swap, fault))
+                else:
+                    littered = True  # the record stays in the history, by which the next start finds it
+        return theirs, failed, littered
 
     def _describe(self, swap, fault):
         entry = next(entry for entry in self.record.files if entry.real == swap.real)

@@ -27,12 +27,14 @@ class Journal:
     """The records in one folder, made 0700 when first needed; numbers only grow.
 
     records: how many finished ones are kept; size_bytes: how large they may be together; the oldest go first
+    spare: function(Record) -> whether it must stay all the same
     """
 
-    def __init__(self, folder, places, *, records=200, size_bytes=64 << 20):
+    def __init__(self, folder, places, *, records=200, size_bytes=64 << 20, spare=lambda record: False):
         self.folder = os.path.abspath(folder)
         self.places = places
         self.kernel = places.kernel
+        self._spare = spare
         self._most = records
         self._most_bytes = size_bytes
         self._sizes = {}
@@ -40,6 +42,14 @@ class Journal:
     def begin(self, title, who):
         """Given what is done and by whom (dict of plain values), return a Change; leaving its `with` block undoes it unless it was kept."""
         return Change(self, title, dict(who))
+
+    @property
+    def mark(self):
+        """Something that differs once a record has come, gone or changed its state, by whatever process; None without a journal."""
+        try:
+            return os.stat(self.folder).st_mtime_ns
+        except FileNotFoundError:
+            return None
 
     def records(self):
         """Return all Records, newest first; those that can't be understood have the state "unreadable". Raise Unavailable."""
@@ -111,8 +121,13 @@ class Journal:
         with explained("tidy the journal", self.folder):
             finished = sorted((parse_name(name)[0], name) for name in self._names() if parse_name(name)[1] in (KEPT, UNDONE))
             total = sum(self._size(name) for _, name in finished)
-            while len(finished) > 1 and (len(finished) > self._most or total > self._most_bytes):
-                number, name = finished.pop(0)
+            left = len(finished)
+            for number, name in finished[:-1]:
+                if left <= self._most and total <= self._most_bytes:
+                    break
+                if self._spare(self._load(name)):
+                    continue
+                left -= 1
                 total -= self._sizes.pop(name)
                 self.kernel.rename(os.path.join(self.folder, name), self._path(number, GONE))
                 self.remove(self._path(number, GONE))

@@ -11,7 +11,7 @@ import threading
 from agent import errors
 from agent.transaction.kernel import Kernel, explained
 
-PAUSE_S = 0.005
+PAUSE_S = 0.002
 
 
 class Lock:

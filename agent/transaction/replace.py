@@ -66,7 +66,7 @@ class Swap:
         self._was = aside + WAS
         self._mode = mode
         self._save = save
-        self._begun = begun
+        self.begun = begun
         self._name = os.path.basename(real)
         self._places = places
         self._kernel = places.kernel
@@ -90,7 +90,7 @@ class Swap:
 
         Raises: ChangedMeanwhile if the file wasn't `before`; Forbidden, Unavailable
         """
-        self._begun = True
+        self.begun = True
         with self._folder() as folder:
             try:
                 self._turn(folder, self.before, self.after)
@@ -120,8 +120,11 @@ class Swap:
         """
         with self._folder() as folder:
             self._unlink(folder, self._part)
+            if not self.begun:
+                self._discard(folder, self.aside)
+                return True
             self._tidy_links(folder)
-            back = not self._begun or self._turn_back(folder)
+            back = self._turn_back(folder)
             self._discard(folder, self.aside)
             self._kernel.fsync(folder)
         return back
@@ -350,7 +353,7 @@ class Swap:
         return True
 
     def _unlink(self, folder, name):
-        with contextlib.suppress(FileNotFoundError):
+        if self._inode(folder, name) is not None:  # a read-only file system refuses to unlink even what isn't there
             self._kernel.unlink(name, folder)
 
     def _changed(self):

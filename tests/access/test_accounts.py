@@ -62,7 +62,8 @@ def digest_answer(challenge, password=CANARY, user="bob", nc="00000001"):
     nonce = re.search('nonce="([^"]+)"', challenge)[1]
     md5 = lambda text: hashlib.md5(text.encode()).hexdigest()       # noqa: E731
     response = md5(f"{md5(f'{user}:XivoRealm:{password}')}:{nonce}:{nc}:c:auth:{md5(f'GET:{URI}')}")
-    return (f'Digest username="{user}", realm="XivoRealm", nonce="{nonce}", uri="{URI}", response="{response}", qop=auth, nc={nc}, cnonce="c"')
+    return (f'Digest username="{user}", realm="XivoRealm", nonce="{nonce}", uri="{URI}", response="{response}", '
+            f'qop=auth, nc={nc}, cnonce="c"')
 
 
 def ask(accounts, authorization, address="192.0.2.1"):
@@ -112,11 +113,15 @@ def test_digest_is_offered_and_taken_only_when_configured(users, digest):
 
 
 MALFORMED = {
-    "no credentials": None, "empty": "", "scheme alone": "Basic", "scheme and blank": "Basic ", "no base64": "Basic !!!", "bad padding": "Basic Ym9iOng",
+    "no credentials": None, "empty": "", "scheme alone": "Basic", "scheme and blank": "Basic ", "no base64": "Basic !!!",
+    "bad padding": "Basic Ym9iOng",
     "base64 with a blank inside": "Basic Ym9i OnNlY3JldA==", "no colon": "Basic " + base64.b64encode(b"bob").decode(),
-    "url-safe base64": "Basic -_-_", "empty user": basic("", CANARY), "empty both": basic("", ""), "NUL in the name": basic("bob\0", CANARY),
-    "NUL in the password": basic("bob", CANARY + "\0"), "line end in the name": basic("bob\n", CANARY), "10 kB": basic("b" * 10_000, CANARY),
-    "10 kB of password": basic("bob", CANARY * 500), "bearer": "Bearer " + CANARY, "token": f"Token {CANARY}", "negotiate": "Negotiate YII=", "non-ASCII": "Basic ä",
+    "url-safe base64": "Basic -_-_", "empty user": basic("", CANARY), "empty both": basic("", ""),
+    "NUL in the name": basic("bob\0", CANARY),
+    "NUL in the password": basic("bob", CANARY + "\0"), "line end in the name": basic("bob\n", CANARY),
+    "10 kB": basic("b" * 10_000, CANARY),
+    "10 kB of password": basic("bob", CANARY * 500), "bearer": "Bearer " + CANARY, "token": f"Token {CANARY}",
+    "negotiate": "Negotiate YII=", "non-ASCII": "Basic ä",
     "two headers": basic("bob", CANARY) + ", " + basic("bob", CANARY), "two schemes": "Digest " + basic("bob", CANARY), "comma": "Basic ,",
     "tab": basic("bob", CANARY).replace(" ", "\t"), "digest without parameters": "Digest", "digest of nothing": 'Digest username=""',
     "credentials alone": basic("bob", CANARY).partition(" ")[2], "surrogate": "Basic \udcff",
@@ -168,7 +173,8 @@ def test_the_log_line_is_the_one_that_fail2ban_knows(accounts, caplog):
     assert caplog.records[0].name == "pbx_agent.access" and caplog.records[0].levelno == logging.WARNING
 
 
-@pytest.mark.parametrize("name", ['x" reason=password path=/', "x\naddress=10.0.0.1", "\x1b[2J", "x\u2028y", "\x7f", "\x85", 'x\\"', "ä", "%s%n", "\u202egnp"])
+@pytest.mark.parametrize("name", ['x" reason=password path=/', "x\naddress=10.0.0.1", "\x1b[2J", "x\u2028y", "\x7f", "\x85", 'x\\"', "ä",
+    "%s%n", "\u202egnp"])
 def test_no_name_and_no_path_can_forge_a_line(name):
     line = refused_line("192.0.2.1", "password", user=name, path="/" + name + "?" + CANARY)
     assert re.fullmatch(r'refused address=192\.0\.2\.1 user="(?:[^"\\\x00-\x1f\x7f-\uffff]|\\.)*" reason=password path=[!-~]+', line)

@@ -21,7 +21,8 @@ def addresses(text):
 
 
 LOOPBACK = ["127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1"]
-GARBAGE = ["", "localhost", "10.0.0.1\n", " 10.0.0.1", "10.0.0.1/32", "10.0.0", "010.0.0.1", "1.2.3.4%eth0", "::ffff:10.0.0.256", "unix:", "١٠.0.0.1"]
+GARBAGE = ["", "localhost", "10.0.0.1\n", " 10.0.0.1", "10.0.0.1/32", "10.0.0", "010.0.0.1", "1.2.3.4%eth0", "::ffff:10.0.0.256", "unix:",
+    "١٠.0.0.1"]
 
 
 @pytest.mark.parametrize("address", LOOPBACK)
@@ -94,7 +95,8 @@ def test_comments_blanks_and_crlf_are_no_rules():
 
 @pytest.mark.parametrize("line", [
     "allow", "permit 10.0.0.0/8", "Allow 10.0.0.0/8", "allow 10.0.0.0/8 10.1.0.0/16", "allow all", "allow 10.0.0.0/33", "allow ::/129",
-    "allow 10.0.0.1/8", "allow 10.0.0.0/255.0.255.0", "allow 10.0.0.0/-1", "allow 10.0.0", "allow 300.1.1.1", "allow /8", "allow=10.0.0.0/8",
+    "allow 10.0.0.1/8", "allow 10.0.0.0/255.0.255.0", "allow 10.0.0.0/-1", "allow 10.0.0", "allow 300.1.1.1", "allow /8",
+    "allow=10.0.0.0/8",
     "allow fe80::1%eth0/64", "allow \udcff", "10.0.0.0/8", "allow 192.168.000.0/16",
 ])
 def test_a_line_not_understood_names_file_line_and_reason(line):

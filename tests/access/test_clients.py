@@ -19,7 +19,8 @@ from agent.errors import Throttled, Unauthenticated
 from agent.server import Listener, Server
 
 CURL = pytest.mark.skipif(not shutil.which("curl"), reason="curl isn't installed: real curl is NOT tested")
-HTDIGEST = pytest.mark.skipif(not (shutil.which("htdigest") and shutil.which("script")), reason="no htdigest or script: its file is NOT tested")
+HTDIGEST = pytest.mark.skipif(not (shutil.which("htdigest") and shutil.which("script")),
+    reason="no htdigest or script: its file is NOT tested")
 
 
 def application(accounts):
@@ -54,7 +55,8 @@ def url(tmp_path):
 
 
 def curl(*arguments):
-    run = subprocess.run(["curl", "-sS", "--max-time", "10", "-w", "%{http_code} ", *arguments], capture_output=True, check=False, timeout=20)
+    run = subprocess.run(["curl", "-sS", "--max-time", "10", "-w", "%{http_code} ", *arguments], capture_output=True, check=False,
+        timeout=20)
     return run.stdout.decode() + run.stderr.decode()
 
 

@@ -27,10 +27,12 @@ def answer(challenge, user="bob", password="secret", *, method="GET", uri=URI, n
     """Answer a challenge as RFC 2617 says; `changed` replaces or, as None, leaves out parameters of the finished header."""
     nonce = re.search('nonce="([^"]+)"', challenge)[1]
     response = md5(f"{md5(f'{user}:{realm}:{password}')}:{nonce}:{nc}:0a4f113b:auth:{md5(f'{method}:{uri}')}")
-    sent = {"username": user, "realm": realm, "nonce": nonce, "uri": uri, "response": response, "qop": "auth", "nc": nc, "cnonce": "0a4f113b"}
+    sent = {"username": user, "realm": realm, "nonce": nonce, "uri": uri, "response": response, "qop": "auth", "nc": nc,
+        "cnonce": "0a4f113b"}
     sent.update(changed)
     bare = ("qop", "nc", "algorithm")
-    return "Digest " + ", ".join(f"{name}={value}" if name in bare else f'{name}="{value}"' for name, value in sent.items() if value is not None)
+    return "Digest " + ", ".join(f"{name}={value}" if name in bare else f'{name}="{value}"'
+                                 for name, value in sent.items() if value is not None)
 
 
 class Clock:
@@ -48,7 +50,8 @@ def clock():
 @pytest.fixture
 def digest(tmp_path, clock):
     path = tmp_path / "users.digest"
-    path.write_text(line("bob", "secret") + line("jörg", "geheim") + line("eve", "secret", "other realm") + "ada:XivoRealm:short\nnonsense\n")
+    path.write_text(line("bob", "secret") + line("jörg", "geheim") + line("eve", "secret", "other realm")
+                    + "ada:XivoRealm:short\nnonsense\n")
     return Digest(path, now=clock)
 
 
@@ -79,7 +82,9 @@ def test_anything_wrong_is_refused_with_a_fresh_challenge(digest, wrong):
     assert len(refused.value.challenges) == 1 and "stale" not in refused.value.challenges[0]
 
 
-@pytest.mark.parametrize("old, new", [('realm="XivoRealm"', 'realm="other realm"'), ("cnonce=", 'uri="/", cnonce='), ("Digest ", 'Digest uri="/", ')])
+@pytest.mark.parametrize("old, new", [
+    ('realm="XivoRealm"', 'realm="other realm"'), ("cnonce=", 'uri="/", cnonce='), ("Digest ", 'Digest uri="/", '),
+])
 def test_a_parameter_that_the_hash_doesnt_cover_isnt_free_either(digest, old, new):
     header = answer(digest.challenge())
     assert digest.verify(answer(digest.challenge()), "GET", URI)
@@ -134,7 +139,8 @@ def test_an_old_nonce_is_stale_and_only_with_the_right_password(digest, clock):
 def test_a_nonce_of_the_future_or_of_another_process_is_stale(digest, clock, tmp_path):
     challenge = digest.challenge()
     clock.seconds -= 10
-    for nonce in (challenge, Digest(tmp_path / "users.digest", now=clock).challenge(), 'nonce="dcd98b7102dd2f0e"', 'nonce="ä"', 'nonce="===="'):
+    for nonce in (challenge, Digest(tmp_path / "users.digest", now=clock).challenge(), 'nonce="dcd98b7102dd2f0e"', 'nonce="ä"',
+        'nonce="===="'):
         with pytest.raises(Stale):
             digest.verify(answer(nonce).encode().decode("latin-1"), "GET", URI)
 
@@ -194,8 +200,10 @@ def test_guesses_fill_no_memory(digest):
 
 
 @pytest.mark.parametrize("header", [
-    "", "Digest", "Digest ", "Basic Ym9iOnNlY3JldA==", "Digest username", "Digest username=", 'Digest username="bob', "Digest =x", 'Digest username="bob" realm="x"',
-    'Digest username="bob", username="eve"', 'Digest username="bob", Digest username="eve"', "Digest " + "x" * 10_000, 'Digest username="' + "\\" * 10_001,
+    "", "Digest", "Digest ", "Basic Ym9iOnNlY3JldA==", "Digest username", "Digest username=", 'Digest username="bob', "Digest =x",
+    'Digest username="bob" realm="x"',
+    'Digest username="bob", username="eve"', 'Digest username="bob", Digest username="eve"', "Digest " + "x" * 10_000,
+    'Digest username="' + "\\" * 10_001,
     "Digest " + ",".join(f"a{number}=1" for number in range(2000)), "Digest \0=\0", "digest ,,,,",
 ])
 def test_a_malformed_header_is_refused_and_quickly(digest, header):
@@ -212,7 +220,8 @@ def test_no_header_makes_it_raise_anything_else(text):
 
 
 def test_quoted_pairs_and_blanks_are_read_as_the_rfc_says():
-    sent = parse('DIGEST  username = "b\\"o\\\\b" ,realm="r, x=y",nonce="n",uri="/",response="r",qop=auth,nc=00000001,cnonce="c",  opaque=""')
+    sent = parse('DIGEST  username = "b\\"o\\\\b" ,realm="r, x=y",nonce="n",uri="/",response="r",'
+                 'qop=auth,nc=00000001,cnonce="c",  opaque=""')
     assert sent["username"] == 'b"o\\b' and sent["realm"] == "r, x=y" and sent["opaque"] == ""
 
 

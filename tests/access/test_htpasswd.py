@@ -85,7 +85,8 @@ def test_one_more_or_one_other_letter_is_wrong(tmp_path, flags):
 @pytest.mark.parametrize("flag", OPENSSL.values(), ids=OPENSSL)
 @pytest.mark.parametrize("salt", ["x", "saltsalt"])
 def test_what_openssl_makes_lets_the_right_password_in_and_no_other(tmp_path, flag, salt):
-    made = subprocess.run(["openssl", "passwd", flag, "-salt", salt, "S3cret"], capture_output=True, check=True, timeout=20).stdout.decode().strip()
+    made = subprocess.run(["openssl", "passwd", flag, "-salt", salt, "S3cret"], capture_output=True, check=True,
+        timeout=20).stdout.decode().strip()
     known = passwords(tmp_path, f"bob:{made}")
     assert known.verify("bob", "S3cret")
     assert not known.verify("bob", "S3cres") and not known.verify("bob", "")
@@ -125,9 +126,11 @@ def test_des_looks_at_8_bytes_as_httpd_does(tmp_path):
 PLAIN = "plain-password"
 NEVER = [
     "", "*", "!", "!!", "x", PLAIN, "{PLAIN}" + PLAIN, "{CLEAR}" + PLAIN, "plain", "{SHA}", "{sha}5en6G6MezRroT3XKqkdPOmY/BfQ=",
-    "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ", "{SSHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "$apr1$", "$apr1$ELSSUD8C$", SECRET["apr1"][:-1], SECRET["apr1"] + ".",
+    "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ", "{SSHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", "$apr1$", "$apr1$ELSSUD8C$", SECRET["apr1"][:-1],
+    SECRET["apr1"] + ".",
     SECRET["apr1"].replace("apr1", "1"), "$2y$05$short", "$2x$05$" + "a" * 53, "$2y$31$" + "a" * 53, "$2y$03$" + "a" * 53,
-    "$5$abc$" + "a" * 42, "$6$abc$" + "a" * 87, "$6$rounds=999999999$abc$" + "a" * 86, "$6$rounds=1$abc$" + "a" * 86, "$y$j9T$abc$" + "a" * 43,
+    "$5$abc$" + "a" * 42, "$6$abc$" + "a" * 87, "$6$rounds=999999999$abc$" + "a" * 86, "$6$rounds=1$abc$" + "a" * 86,
+    "$y$j9T$abc$" + "a" * 43,
     "$7$abc", "$argon2id$v=19$m=1,t=1,p=1$YWJj$YWJj", "a" * 12, "a" * 14, "*" * 13, "ab!" + "a" * 10, "!" + SECRET["apr1"],
 ]
 
@@ -157,7 +160,8 @@ def test_an_unknown_form_is_refused_before_passlib_is_asked(tmp_path, monkeypatc
 
 @pytest.mark.filterwarnings("ignore:encountered a bcrypt")
 def test_a_hash_of_the_right_form_and_a_senseless_value_lets_nobody_in(tmp_path):
-    for hashed in ("$2y$05$" + "/" * 53, "$2y$04$" + "9" * 53, "$5$rounds=999999$$" + "z" * 43, "$5$rounds=0999$abc$" + "z" * 43, "..zzzzzzzzzzz"):
+    for hashed in ("$2y$05$" + "/" * 53, "$2y$04$" + "9" * 53, "$5$rounds=999999$$" + "z" * 43, "$5$rounds=0999$abc$" + "z" * 43,
+        "..zzzzzzzzzzz"):
         assert not passwords(tmp_path, f"bob:{hashed}").verify("bob", "secret")
 
 
@@ -201,7 +205,8 @@ def test_a_missing_file_means_nobody_and_an_empty_one_too(tmp_path):
 
 
 def test_comments_blanks_crlf_and_a_third_column_are_tolerated(tmp_path):
-    known = passwords(tmp_path, b"# users\r\n\r\n  \n#bob:{SHA}x\n  bob:" + SECRET["sha1"].encode() + b":remark:more\r\nlast:" + SECRET["sha1"].encode())
+    known = passwords(tmp_path,
+        b"# users\r\n\r\n  \n#bob:{SHA}x\n  bob:" + SECRET["sha1"].encode() + b":remark:more\r\nlast:" + SECRET["sha1"].encode())
     assert known.verify("bob", "secret") and known.verify("last", "secret")
     assert not known.verify("#bob", "secret") and not known.verify("# users", "")
     assert len(known) == 2
@@ -378,6 +383,7 @@ def test_bcrypt_warns_of_nothing(tmp_path):
     path = tmp_path / "users.ht"
     path.write_text(f"bob:{SECRET['bcrypt']}\n")
     path.chmod(0o600)
-    code = f"import logging; logging.basicConfig(); from agent.access.htpasswd import Passwords; Passwords({str(path)!r}).verify('bob', 'x')"
+    code = ("import logging; logging.basicConfig(); from agent.access.htpasswd import Passwords; "
+            f"Passwords({str(path)!r}).verify('bob', 'x')")
     run = subprocess.run([os.sys.executable, "-W", "ignore", "-c", code], capture_output=True, check=True, timeout=30)
     assert run.stderr == b"" and run.stdout == b""

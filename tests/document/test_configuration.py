@@ -141,6 +141,11 @@ def test_what_would_hang_or_kill_asterisk_is_named_and_does_not_hang_us(main):
     assert configuration.documents["main.conf"].to_bytes() == main
 
 
+def test_many_additions_to_a_value_cost_no_more_than_their_bytes():
+    configuration = load(b"[a]\nb=1\n" + b"b+=1\n" * 500)
+    assert configuration.find("a", "b").value == "1" * 501
+
+
 @given(st.integers(0, 10**9))
 def test_reading_never_raises_and_never_changes_a_byte(seed):
     files = generate.case(seed)

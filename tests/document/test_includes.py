@@ -43,7 +43,9 @@ class Disk:
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("f")
+    # So deep that no pattern made here climbs out of it: `.*/` finds `..`, too.
+    folder = tmp_path_factory.mktemp("f").joinpath(*"12345678")
+    folder.mkdir(parents=True)
     for name in NAMES:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(name.encode())

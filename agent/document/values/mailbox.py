@@ -1,10 +1,8 @@
-"""Interpretations of a variable's value: one text seen as its parts; called by resources with the text a Variable holds.
+"""A mailbox's line in voicemail.conf; called by resources/voicemails.py.
 
-An interpretation is immutable: `replace` gives another one, and a part that isn't named keeps its exact text. It deliberately decides
-nothing about what may be stored: those rules are the resources'.
+It deliberately decides nothing about what may be stored: those rules are the resource's.
 """
 
-import re
 from typing import NamedTuple
 
 
@@ -60,8 +58,3 @@ class MailboxLine(NamedTuple):
         """Return the line without any option of these names."""
         options = (self.options or "").split("|")
         return self.replace(options="|".join(each for each in options if each.partition("=")[0].lower() not in names))
-
-
-def is_true(text):
-    """Return whether Asterisk takes the text for true. Source: main/utils.c ast_true."""
-    return bool(text) and re.fullmatch(r"yes|true|y|t|1|on", text, re.IGNORECASE | re.ASCII) is not None
