@@ -49,6 +49,10 @@ class InUse(Conflict):
     """Something else still needs it."""
 
 
+class Outdated(Conflict):
+    """What the caller made a condition (If-Match) isn't so."""
+
+
 class Unauthenticated(Fault):
     """Nobody we know: no credentials, or wrong ones.
 
@@ -92,4 +96,8 @@ class NoSpace(Unavailable):
 
 
 class Damaged(Fault):
-    """Undoing failed half-way: a person is needed. The message says which files, and where their old bytes are kept."""
+    """Something is left half done, and a person is needed: the message says what, and where the old bytes are kept."""
+
+
+class Internal(Fault):
+    """A fault of our own; the message says under which request id the log has more."""

@@ -17,7 +17,7 @@ import bottle
 import agent.dialects
 from agent.access.rights import Rights
 from agent.dialects import wire
-from agent.errors import Damaged, Fault, Forbidden, Invalid, Unauthenticated
+from agent.errors import Fault, Forbidden, Internal, Invalid, Outdated, Unauthenticated
 
 log = logging.getLogger("pbx_agent.web")
 
@@ -72,7 +72,7 @@ class _Routes(bottle.Bottle):
         super().__init__()
         self.config["catchall"] = False     # what isn't a Fault is caught in _serve, with its request id
         self._dialect, self._name, self._core, self._gate = dialect, name, core, gate
-        self._options = getattr(core.options, dialect.options, None)
+        self._options = dialect.options and getattr(core.options, dialect.options)
         self.add_hook("before_request", self._identify)
         for route in routes:
             path = NAMES.sub(r"<\1:re:[0-9]{1,15}>", route.path)
@@ -101,7 +101,7 @@ class _Routes(bottle.Bottle):
             except Exception:       # the process' edge: a bug becomes one 500 with an id to find it by, and never a dead thread
                 request_id = bottle.request.environ["pbx_agent.request"]
                 log.exception("internal error, request %s: %s %s", request_id, route.method, route.path)
-                reply = self._dialect.problem(Damaged(f"internal error; the log has more under request {request_id}"), route.schema)
+                reply = self._dialect.problem(Internal(f"internal error; the log has more under request {request_id}"), route.schema)
             return self._respond(reply)
         return serve
 
@@ -124,7 +124,9 @@ class _Routes(bottle.Bottle):
             return route.function(self._core.status(), request)
         unknown = [name for name in request.query if name.startswith("_")]
         if unknown:     # never answer 200 to a dry run, or to a promise to go back, that this version doesn't know
-            raise Invalid(fields={name: "isn't known to this version" for name in unknown})
+            raise wire.Unfit(fields={name: "isn't known to this version" for name in unknown})
+        if bottle.request.environ.get("HTTP_IF_MATCH", "*") != "*":     # RFC 9110 §13.1.1: we give no tags yet, so none can match
+            raise Outdated("no version of it has that tag")
         if route.method in ("POST", "PUT", "PATCH"):
             request = replace(request, body=wire.parse_object(bottle.request.environ["wsgi.input"].read()))
         who = {"name": caller.name, "address": caller.address, "how": caller.how, "dialect": self._name}

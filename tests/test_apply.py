@@ -4,7 +4,9 @@ import threading
 
 import pytest
 
-from agent.errors import Conflict, Damaged, Invalid, Rejected, Unavailable
+from agent.apply import Job, Outcome
+from agent.build import build
+from agent.errors import Conflict, Damaged, Invalid, NoSpace, NotFound, Rejected, Unavailable
 from agent.resources import users, voicemails
 from agent.transaction import Lock
 
@@ -57,7 +59,8 @@ def test_what_asterisk_refuses_is_undone_and_the_old_is_loaded_again(box, apply)
         apply.write(password("9"), title="refused", who=WHO)
     assert any("no such luck" in reason for reason in caught.value.reasons)
     assert box.files() == files
-    assert box.agent.journal.records()[0].state == "undone"
+    assert box.asterisk.reloads == ["app_voicemail.so"] * 2
+    assert box.agent.journal.records()[0].state == "undone" and "no such luck" in str(box.agent.journal.records()[0].notes)
 
 
 def test_writes_that_wait_go_together_with_one_reload_each_with_its_own_result(box, apply):
@@ -169,6 +172,171 @@ def test_a_reload_that_took_too_long_is_told_again_though_asterisk_never_went_aw
     stopped.set()
     thread.join(5)
     assert box.agent.journal.record(outcome.record).notes["reload"] == "done"
+
+
+def test_in_a_batch_the_last_word_counts_even_if_it_is_what_the_file_said_before(box, apply):
+    results = together(apply, {"there": password("9"), "and back": password("1234")})
+    assert all(isinstance(each, Outcome) for each in results.values())
+    assert b"100 => 1234,Ada" in box.files()["voicemail.conf"] or b"100 => 9,Ada" in box.files()["voicemail.conf"]
+
+    def both(edit):
+        voicemails.update(edit, 1, {"password": "77"})
+
+    def back(edit):
+        assert voicemails.get(edit, 1)["password"] == "77"
+        voicemails.update(edit, 1, {"password": "1234"})
+
+    apply.write(password("1234"), title="as it was", who=WHO)
+    in_order(apply, [both, back])
+    assert b"100 => 1234,Ada" in box.files()["voicemail.conf"]
+
+
+def test_an_undo_is_not_lost_to_the_edit_that_follows_it_in_its_batch(box, apply):
+    record = apply.write(password("9"), title="set", who=WHO).record
+    in_order(apply, [lambda edit: apply._put_back(edit, box.agent.journal.record(record)),
+                     lambda edit: voicemails.update(edit, 2, {"password": "5"})])
+    assert box.files()["voicemail.conf"] == b"[default]\n100 => 1234,Ada   ; desk\n101 => 5\n"
+
+
+def test_a_half_done_edit_leaves_nothing_to_the_next_in_its_batch(box, apply):
+    def half(edit):
+        voicemails.update(edit, 1, {"password": "666"})
+        edit.reload(["app_queue.so"])
+        edit.afterwards("remove_mailbox", "default", "100")
+        raise Invalid("no further")
+
+    box.write("voicemail.conf", box.files()["voicemail.conf"])
+    spool = box.spool / "voicemail/default/100"
+    spool.mkdir(parents=True)
+    results = in_order(apply, [half, lambda edit: voicemails.update(edit, 2, {"password": "5"})])
+    assert isinstance(results[0], Invalid) and results[1].record
+    assert box.files()["voicemail.conf"] == b"[default]\n100 => 1234,Ada   ; desk\n101 => 5\n"
+    assert box.asterisk.reloads == ["app_voicemail.so"] and spool.exists()
+
+
+def test_readers_beside_a_writer_never_miss_what_is_there(box, apply):
+    missed, stop = [], threading.Event()
+
+    def read():
+        while not stop.is_set():
+            try:
+                apply.read(lambda view: voicemails.get(view, 1))
+            except NotFound as error:
+                missed.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(6)]
+    for each in readers:
+        each.start()
+    for number in range(12):
+        apply.write(password(str(number)), title="write", who=WHO)
+    stop.set()
+    for each in readers:
+        each.join(10)
+    assert missed == []
+
+
+def test_a_change_that_cannot_be_kept_goes_back_in_asterisk_too(box, apply, monkeypatch):
+    def full(*arguments, **named):
+        monkeypatch.undo()
+        raise NoSpace("the disk is full")
+
+    monkeypatch.setattr(box.agent.journal, "finish", full)
+    files = box.files()
+    with pytest.raises(NoSpace):
+        apply.write(lambda edit: voicemails.update(edit, 1, {"fullname": "Eve"}), title="full", who=WHO)
+    assert box.files() == files and box.asterisk.reloads == ["app_voicemail.so"] * 2
+    box.agent.asterisk.apply([], [("mailbox", "100@default", {"Fullname": "Ada"})])
+
+
+def test_a_bug_while_asterisk_is_told_goes_back_too(box, apply):
+    def odd(edit):
+        voicemails.update(edit, 1, {"fullname": "Eve"})
+        edit.expect("no such kind", "100@default", None)
+
+    files = box.files()
+    with pytest.raises(KeyError):
+        apply.write(odd, title="odd", who=WHO)
+    assert box.files() == files
+    box.agent.asterisk.apply([], [("mailbox", "100@default", {"Fullname": "Ada"})])
+
+
+def test_what_another_process_left_pending_is_told_too(box, apply):
+    box.asterisk.script("away")
+    other = build(box.settings)
+    record = other.apply.write(password("9"), title="from the command line", who=WHO).record
+    assert other.apply.pending() == [record]
+    box.asterisk.script("back")
+    wait_for(lambda: not apply.pending())
+
+
+def test_a_pending_record_is_never_pruned(box, apply):
+    box.change_settings("limits", history_records=10)
+    box.restart()
+    box.asterisk.script("away")
+    pending = box.agent.apply.write(password("9"), title="pending", who=WHO).record
+    for number in range(15):
+        box.agent.apply.write(lambda edit: users.create(edit, {"firstname": str(number), "lastname": ""}), title="create", who=WHO)
+    assert box.agent.apply.pending() == [pending]
+    assert len(box.agent.journal.records()) <= 12
+
+
+def test_messages_move_in_the_order_of_the_edits(box, apply):
+    for mailbox in ("100", "101"):
+        (box.spool / "voicemail/default" / mailbox).mkdir(parents=True)
+        (box.spool / "voicemail/default" / mailbox / "of").write_text(mailbox)
+    results = in_order(apply, [lambda edit: voicemails.update(edit, 1, {"mailbox": "102"}), lambda edit: voicemails.update(edit, 2, {"mailbox": "100"})])
+    assert all(isinstance(each, Outcome) for each in results)
+    assert [(box.spool / "voicemail/default" / mailbox / "of").read_text() for mailbox in ("102", "100")] == ["100", "101"]
+
+
+def test_messages_stay_until_asterisk_has_let_the_mailbox_go(box, apply):
+    folder = box.spool / "voicemail/default/100"
+    folder.mkdir(parents=True)
+    box.asterisk.script("away")
+    apply.write(lambda edit: voicemails.delete(edit, 1, spool=True), title="delete", who=WHO)
+    assert folder.exists()
+    box.asterisk.script("back")
+    wait_for(lambda: not apply.pending())
+    assert not folder.exists()
+
+
+def test_a_reader_is_served_though_new_lines_cannot_be_numbered_now(box):
+    box.change_settings("limits", lock_s=1)
+    box.write("voicemail.conf", b"[default]\n100 => 1\n")
+    box.start()
+    with Lock(box.state / "lock").hold():
+        assert box.agent.apply.read(users.find) == []
+    assert [each["mailbox"] for each in box.agent.apply.read(voicemails.find)] == ["100"]
+
+
+def test_an_undo_never_takes_an_id_away(box):
+    box.write("voicemail.conf", b"[default]\n100 => 1\n")
+    box.start()
+    box.agent.apply.write(password("9"), title="set", who=WHO)
+    box.agent.apply.undo(who=WHO)
+    assert box.agent.apply.read(lambda view: voicemails.get(view, 1))["password"] == "1"
+    with pytest.raises(Conflict, match="record 1 can't be undone: it only gave ids"):
+        box.agent.apply.undo(1, who=WHO)
+    with pytest.raises(NotFound):
+        box.agent.apply.undo(0, who=WHO)
+
+
+def test_a_file_no_module_is_known_to_read_is_changed_and_said(box):
+    box.write("sub.d/other.conf", b"[a]\nx=1\n")
+    box.start()
+    outcome = box.agent.apply.write(lambda edit: change(edit.configuration("./sub.d/../sub.d/other.conf")), title="other", who=WHO)
+    assert outcome.untold == ("sub.d/other.conf",) and box.files()["sub.d/other.conf"] == b"[a]\nx=2\n"
+
+
+def change(configuration):
+    configuration.set(configuration.find("a", "x"), "2")
+
+
+def in_order(apply, functions):
+    """Run several edits as one batch, in this order; return a list of Outcome or error."""
+    jobs = [Job(function, "together", WHO) for function in functions]
+    apply._write_all(jobs)
+    return [job.error or job.outcome for job in jobs]
 
 
 def together(apply, jobs):

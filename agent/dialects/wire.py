@@ -84,19 +84,27 @@ class Dialect:
         return next(self.statuses[family] for family in type(fault).__mro__ if family in self.statuses)
 
 
+class Unparsable(Invalid):
+    """A body that isn't what it should be, before any field of it is looked at."""
+
+
+class Unfit(Invalid):
+    """Invalid, with the fields named as the sender named them."""
+
+
 # ---- bodies ---------------------------------------------------------------------------------------------------------------------------
 
 def parse_object(data):
     """Given the bytes of a request, return the JSON object in them: a dict, in the sender's order.
 
-    Raises: Invalid for what isn't JSON in UTF-8, isn't an object, names something twice, or holds NaN or an infinity.
+    Raises: Unparsable for what isn't JSON in UTF-8, isn't an object, names something twice, or holds NaN or an infinity.
     """
     try:
         body = json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise Invalid("No parsable data in the request") from error
+        raise Unparsable("the body is no JSON object") from error
     if not isinstance(body, dict):
-        raise Invalid("No parsable data in the request")
+        raise Unparsable("the body is no JSON object")
     return body
 
 
@@ -116,10 +124,10 @@ def page(items, query, *, first_page):
     numbers = {}
     for name in ("_page", "_pagesize"):
         if name in query and not re.fullmatch("[0-9]{1,9}", query[name]):
-            raise Invalid(fields={name: "must be a whole number"})
+            raise Unfit(fields={name: "must be a whole number"})
         numbers[name] = int(query.get(name, 0))
     if numbers["_page"] < first_page:
-        raise Invalid(fields={"_page": f"begins at {first_page}"})
+        raise Unfit(fields={"_page": f"begins at {first_page}"})
     if not {"_page", "_pagesize"} <= set(query):
         return items
     start = (numbers["_page"] - first_page) * numbers["_pagesize"]
@@ -150,7 +158,7 @@ def _quality(parameters):
 class Object(marshmallow.Schema):
     """One object on the wire: each attribute a field; `attribute=` is the resource's name where the wire's differs.
 
-    ALIASES = {other name: name} are taken and shown beside the name itself. READ_ONLY names are taken and not acted on.
+    ALIASES = {other name: name} are taken and shown beside the name itself. READ_ONLY names are taken where they change nothing.
     """
 
     ALIASES: Mapping = {}
@@ -170,9 +178,10 @@ class Object(marshmallow.Schema):
 
     @classmethod
     def take(cls, body, *, current=None):
-        """Given a body, return a dict in the resource's names. Raise Invalid with every unknown name or unfit value, in the body's order.
+        """Given a body, return a dict in the resource's names. Raise Unfit with every unknown name or unfit value, in the body's order.
 
-        current: the thing as it is, for a change: of a name and its alias that both come, the one that differs from it is meant.
+        current: the thing as it is, or its READ_ONLY fields alone, for a change: of a name and its alias that both come, the one that
+        differs from it is meant, and what is READ_ONLY must be as it is. For a new thing READ_ONLY names are passed over.
         """
         fields, wrong = cls.declared().fields, {}
         values = {}
@@ -181,16 +190,20 @@ class Object(marshmallow.Schema):
             if declared is None:
                 wrong[name] = ""
                 continue
+            is_fixed, target = declared.name in cls.READ_ONLY, declared.attribute or declared.name
+            if is_fixed and current is None:
+                continue
             try:
                 value = declared.deserialize(value)
             except marshmallow.ValidationError as error:
                 wrong[name] = error.messages[0]
                 continue
-            target = declared.attribute or declared.name
-            if declared.name not in cls.READ_ONLY and not (target in values and current and current[target] == value):
+            if is_fixed and value != current[target]:
+                wrong[name] = "can't be changed"
+            elif not is_fixed and not (target in values and (current or {}).get(target) == value):
                 values[target] = value
         if wrong:
-            raise Invalid(fields=wrong)
+            raise Unfit(fields=wrong)
         return values
 
     @classmethod
@@ -201,9 +214,6 @@ class Object(marshmallow.Schema):
 
 class Text(marshmallow.fields.Field):
     """A string; null is the empty string."""
-
-    def __init__(self, **options):
-        super().__init__(allow_none=True, **options)
 
     def deserialize(self, value, *_, **__):
         if value is not None and not isinstance(value, str):
@@ -228,9 +238,6 @@ class Flag(marshmallow.fields.Field):
 
 class Number(marshmallow.fields.Field):
     """A whole number from 0, shown as a JSON number, taken as that or as digits; null, "" and 0 are none."""
-
-    def __init__(self, **options):
-        super().__init__(allow_none=True, **options)
 
     def deserialize(self, value, *_, **__):
         if value is None or value == "":

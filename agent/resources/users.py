@@ -79,14 +79,17 @@ def create(edit, values):
 
 
 def update(edit, number, values):
-    """Change some fields of a user; a new name is written into the linked mailbox's full name too. Raise NotFound, Invalid."""
+    """Change some fields of a user; a new name is written into the linked mailbox's full name too, unless it stands in a template.
+
+    Raises: NotFound; Invalid
+    """
     before = get(edit, number)
     values = _checked(edit, values)
-    if values.get("caller_id") == full_name(before):
+    if values.get("caller_id") in (full_name(before), full_name({**before, **values})):
         values["caller_id"] = ""        # as it was made of the name, so it follows the name
     edit.directory.update(TABLE, number, values)
     after = get(edit, number)
-    if after["voicemail_id"] and full_name(after) != full_name(before):
+    if after["voicemail_id"] and full_name(after) != full_name(before) and voicemails.is_own(edit, after["voicemail_id"]):
         voicemails.update(edit, after["voicemail_id"], {"fullname": text.cut(full_name(after), FULLNAME_BYTES)})
 
 
@@ -97,7 +100,7 @@ def delete(edit, number, *, with_voicemail=False, spool=False):
     """
     user = get(edit, number)
     if user["voicemail_id"] and not with_voicemail:
-        raise InUse("Cannot remove a user with a voicemail. Delete the voicemail or dissociate it from the user.")
+        raise InUse(f"user {number} has a mailbox")
     if user["voicemail_id"]:
         voicemails.delete(edit, user["voicemail_id"], spool=spool)
     edit.directory.remove(TABLE, number)
@@ -105,6 +108,8 @@ def delete(edit, number, *, with_voicemail=False, spool=False):
 
 def _checked(edit, values):
     values = {name: RULES[name](name, value) if name in RULES else value for name, value in values.items()}
+    if values.get("firstname") == "":
+        raise Invalid(fields={"firstname": "must not be empty"})
     if values.get("voicemail_id"):
         known = {each["id"] for each in voicemails.find(edit)}
         if values["voicemail_id"] not in known:

@@ -160,6 +160,11 @@ def delete(edit, number, *, spool=False):
         edit.afterwards("remove_mailbox", box.context, box.variable.name)
 
 
+def is_own(view, number):
+    """Return whether a mailbox's line stands in its context itself, where it can be changed, and not in a template. Raise NotFound."""
+    return not _row_and_box(view, number)[1].variable.inherited
+
+
 def unadopted(view):
     """Return the keys of mailboxes that somebody typed by hand and that have no id yet, in file order."""
     known = {row["box"] for row in view.directory.rows(TABLE)}

@@ -33,13 +33,16 @@ def test_history_diff_and_undo_show_and_take_back_a_change(agent):
 def test_commands_work_while_the_daemon_is_stopped(agent):
     agent.request("PUT", "/1.0/voicemails/1", {"password": "4321"})
     assert agent.stop() == 0
-    assert json.loads(agent.run("status", "--json").stdout) == {"records": 1, "last": 1, "pending": []}
-    assert agent.run("undo", "1").returncode == 0
+    assert json.loads(agent.run("status", "--json").stdout) == {"records": 2, "last": 2, "pending": []}
+    refused = agent.run("undo", "1")
+    assert refused.returncode == 1 and "record 1 can't be undone: it only gave ids" in refused.stderr
+    assert agent.run("undo").stdout == "record 2 is undone by record 3\n"
     assert (agent.etc / "voicemail.conf").read_bytes() == TEXT
+    assert agent.start().request("GET", "/1.0/voicemails/1")[2]["password"] == "1234", "and it has its id still"
 
 
 def test_what_cannot_be_done_is_said_in_one_line_with_status_1(agent):
-    for words in (["undo"], ["undo", "7"], ["diff", "7"]):
+    for words in (["undo"], ["undo", "0"], ["undo", "7"], ["diff", "7"]):
         refused = agent.run(*words)
         assert refused.returncode == 1 and refused.stderr.startswith("pbx-agent: ") and "Traceback" not in refused.stderr
 

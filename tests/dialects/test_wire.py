@@ -55,7 +55,7 @@ def test_what_is_no_flag_is_refused(value):
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"3", b"null", b'"x"', b'{"a": NaN}', b'{"a": -Infinity}', b'{"a": 1, "a": 1}', b"\xff{}", b'{"a": "\xff"}',
                                   b"[" * 200_000, b'{"a":' * 100_000, b"{}x", "{}".encode("utf-16")])
 def test_what_is_no_json_object_is_refused(data):
-    with pytest.raises(Invalid, match="No parsable data in the request"):
+    with pytest.raises(wire.Unparsable):
         wire.parse_object(data)
 
 

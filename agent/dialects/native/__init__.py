@@ -25,7 +25,7 @@ def problem(fault, schema):
 
 DIALECT = wire.Dialect(
     prefix="/agent/1.0",
-    options="state",
+    options=None,
     content_type="application/json",
     negotiate=negotiate,
     encode=encode,
@@ -35,6 +35,7 @@ DIALECT = wire.Dialect(
         errors.Invalid: 400,
         errors.TooLarge: 413,
         errors.Conflict: 409,
+        errors.Outdated: 412,
         errors.Unauthenticated: 401,
         errors.Throttled: 429,
         errors.Forbidden: 403,
@@ -42,5 +43,6 @@ DIALECT = wire.Dialect(
         errors.Unavailable: 503,
         errors.NoSpace: 507,
         errors.Damaged: 500,
+        errors.Internal: 500,
     },
 )

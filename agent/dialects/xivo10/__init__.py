@@ -1,7 +1,8 @@
 """XiVO 1.0 (2013): users and voicemails under /1.0; declared as data for `web`.
 
 The seed document rules; where it and the real servers and clients part, the contract's table 2.3 decided, and its row stands beside the line.
-Deliberately not here: the 1.1 resources, and 1.0's call centre.
+Deliberately not here: the 1.1 resources, and 1.0's call centre. Beyond the seed's list of statuses: 401 and 403 (who calls), 409 (somebody
+else is editing, or the line stands in a template), 413 and 429 (limits), 503 (not now), 507 (the disk is full).
 """
 
 import json
@@ -33,8 +34,10 @@ def problem(fault, schema):
     status = DIALECT.status(fault)
     if status in (401, 403, 404, 413, 429):
         return wire.Reply(None, status)
-    fields = {schema.wire_name(name) if schema else name: reason for name, reason in getattr(fault, "fields", {}).items()}
-    messages = [fault.message]
+    fields = getattr(fault, "fields", {})
+    if schema and not isinstance(fault, wire.Unfit):
+        fields = {schema.wire_name(name): reason for name, reason in fields.items()}
+    messages = ["No parsable data in the request"] if isinstance(fault, wire.Unparsable) else [fault.message]
     if fields:
         messages = ["Incorrect parameters sent: " + ", ".join(fields), *(f"{name} {reason}" for name, reason in fields.items() if reason)]
     return wire.Reply([*messages, *getattr(fault, "reasons", ())], status)
@@ -52,6 +55,7 @@ DIALECT = wire.Dialect(
         errors.Invalid: 400,
         errors.TooLarge: 413,
         errors.Conflict: 409,
+        errors.Outdated: 412,
         errors.Exists: 400,             # row 20
         errors.InUse: 412,              # row 17
         errors.Unauthenticated: 401,
@@ -61,6 +65,7 @@ DIALECT = wire.Dialect(
         errors.Unavailable: 503,
         errors.NoSpace: 507,
         errors.Damaged: 500,
+        errors.Internal: 500,
     },
 )
 
@@ -68,11 +73,3 @@ DIALECT = wire.Dialect(
 def listed(items, request):
     """Return the list envelope: `total` is the full count even of a page (row 9)."""
     return wire.Reply({"total": len(items), "items": wire.page(items, request.query, first_page=FIRST_PAGE)})
-
-
-def same_id(body, number):
-    """Drop `id` and `uniqueid` from a body. Raise Invalid if one isn't the id in the path: a key never changes (row 18)."""
-    for name in ("id", "uniqueid"):
-        if name in body and str(body[name]) != str(number):
-            raise errors.Invalid(fields={name: "can't be changed"})
-    return {name: value for name, value in body.items() if name not in ("id", "uniqueid")}

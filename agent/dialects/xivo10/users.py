@@ -2,7 +2,7 @@
 
 from agent.dialects import xivo10
 from agent.dialects.wire import Flag, Kind, Number, Object, Reply, Route, Text
-from agent.errors import Invalid
+from agent.errors import InUse, Invalid
 from agent.resources import users
 
 
@@ -43,22 +43,24 @@ def get(view, request):
 
 def create(edit, request):
     values = User.take(request.body)
-    if not values.get("firstname"):
+    if not values.get("firstname", "").strip(" "):
         raise Invalid("Missing parameters: firstname")      # row 21
     return Reply(status=201, headers={"Location": f"{request.base}/users/{users.create(edit, values)}"})
 
 
 def update(edit, request):
     number = request.path["id"]
-    body = xivo10.same_id(request.body, number)
-    User.take(body)     # a wrong name is said before an unknown id, as the 1.0 server did
-    users.update(edit, number, User.take(body, current=users.get(edit, number)))
+    User.take(request.body, current={"id": number})     # a wrong name is said before an unknown id, as the 1.0 server did
+    users.update(edit, number, User.take(request.body, current=users.get(edit, number)))
     return Reply(headers={"Location": f"{request.base}/users/{number}"})
 
 
 def delete(edit, request):
     """`deleteVoicemail` in the query, with or without a value, takes the mailbox along (row 17)."""
-    users.delete(edit, request.path["id"], with_voicemail="deleteVoicemail" in request.query, spool=request.options.delete_spool)
+    try:
+        users.delete(edit, request.path["id"], with_voicemail="deleteVoicemail" in request.query, spool=request.options.delete_spool)
+    except InUse as in_use:
+        raise InUse("Cannot remove a user with a voicemail. Delete the voicemail or dissociate it from the user.") from in_use
     return Reply()
 
 

@@ -31,7 +31,7 @@ def get(view, request):
 
 
 def create(edit, request):
-    values = Voicemail.take(request.body)
+    values = Voicemail.take(_without_null_password(request.body))
     if not values.get("mailbox"):
         raise Invalid("Missing parameters: mailbox")
     number = voicemails.create(edit, values, context=request.options.voicemail_context)
@@ -40,8 +40,13 @@ def create(edit, request):
 
 def update(edit, request):
     number = request.path["id"]
-    voicemails.update(edit, number, Voicemail.take(xivo10.same_id(request.body, number)))
+    voicemails.update(edit, number, Voicemail.take(_without_null_password(request.body), current={"id": number}))
     return Reply(headers={"Location": f"{request.base}/voicemails/{number}"})
+
+
+def _without_null_password(body):
+    """Only "" opens a mailbox to everybody; null is a program's way to say nothing."""
+    return {name: value for name, value in body.items() if (name, value) != ("password", None)}
 
 
 def delete(edit, request):
