@@ -209,20 +209,26 @@ def test_no_torn_read_is_accepted_beside_a_writer_that_truncates_and_appends(etc
                 for box in range(dice.randint(20, 30)):
                     file.write(b"%d => 1234,A name\n" % box)
                 file.write(b";end %d\n" % number)
-            stop.wait(0.0005)
+            stop.wait(0.001)
 
     writer = threading.Thread(target=rewrite)
+    places, taken, refused = Places([etc]), 0, 0
+    read(path, places)      # a good one first: by it a cut one is known
     writer.start()
-    places, taken = Places([etc]), 0
     try:
-        for _ in range(300):
-            data = read(path, places).data
+        while taken + refused < 300 and refused < 3:
+            try:
+                data = read(path, places).data
+            except errors.Unavailable:      # an honest answer, on a busy machine
+                refused += 1
+                continue
             assert data.startswith(b"[default]\n") and data.splitlines()[-1].startswith(b";end "), data
             taken += 1
     finally:
         stop.set()
         writer.join()
-    print(f"\n{taken} reads beside a writer in place: 0 torn ones accepted")
+    print(f"\n{taken} reads beside a writer in place: 0 torn ones accepted, {refused} refused")
+    assert taken > 50
 
 
 # -- noticing changes -------------------------------------------------------------------------------------------------------------------
