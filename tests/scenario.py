@@ -6,7 +6,7 @@
     >>> PUT /1.0/voicemails/1       method, path, and `tls` if it comes over the LAN; then header lines, then the body
     Accept: -                       a header of `-` isn't sent; without a word, Accept and Content-Type are application/json
     {"password": "4321"}
-    <<< 200                         status; then headers that must be there, then the body (JSON is compared as such, "…" is any text)
+    <<< 200                         status; then headers that must be there, then the body (JSON is compared as such; "…" is any text, and {"…": "…"} whatever else)
     +++ voicemail.conf              the file afterwards, whole
     *** reload app_voicemail.so     the modules reloaded since the last request, in order
     !!! asterisk hides 300@default  what the fake Asterisk does from here on; see test_scenarios.py for the list
@@ -82,10 +82,12 @@ def read(file):
 
 
 def same(wanted, found):
-    """Return whether two JSON values are equal, "…" in the wanted one standing for any text."""
+    """Return whether two JSON values are equal, "…" in the wanted one standing for any text, and as a name for any others."""
     if wanted == "…":
         return isinstance(found, str) and found != ""
     if isinstance(wanted, dict) and isinstance(found, dict):
+        if "…" in wanted:
+            return all(name in found and same(value, found[name]) for name, value in wanted.items() if name != "…")
         return wanted.keys() == found.keys() and all(same(wanted[name], found[name]) for name in wanted)
     if isinstance(wanted, list) and isinstance(found, list):
         return len(wanted) == len(found) and all(map(same, wanted, found))

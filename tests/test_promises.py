@@ -11,6 +11,7 @@ import pytest
 
 import agent.resources
 from agent import errors, settings, web
+from agent.asterisk.modules import MODULES
 from agent.dialects.wire import Kind, Route
 
 ROOT = Path(__file__).parent.parent
@@ -52,20 +53,29 @@ def test_each_setting_stands_in_the_sample_with_its_default():
             assert declared[name].metadata["cast"](text) == declared[name].default, f"[{section.name}] {name}"
 
 
-def test_each_resource_file_has_its_reload():
+def test_each_file_a_resource_opens_has_its_reload_and_nobody_else_claims_it():
     for module in pkgutil.iter_modules(agent.resources.__path__):
-        for file, reload in getattr(importlib.import_module(f"agent.resources.{module.name}"), "FILES", {}).items():
-            assert file.endswith(".conf") and reload
+        loaded = importlib.import_module(f"agent.resources.{module.name}")
+        files = getattr(loaded, "FILES", {})
+        opened = re.findall(r"configuration\(([^)]+)\)", inspect.getsource(loaded))
+        for name in opened:
+            assert eval(name, vars(loaded)) in files, f"{module.name} opens {name}, which its FILES lacks"
+        assert not set(files) & set(MODULES), f"agent/asterisk/modules.py names them too: {set(files) & set(MODULES)}"
 
 
 def test_each_field_a_dialect_shows_is_one_the_resource_has(box):
     """A wire name that maps to no field of its resource is a typing error; found by showing one of each."""
     box.write("voicemail.conf", b"[default]\n100 => 1\n")
     box.request("POST", "/1.0/users", b'{"firstname": "Ada"}')
-    for kind in ("users", "voicemails"):
-        shown = box.request("GET", f"/1.0/{kind}/1").json
-        schema = next(route.schema for route in DIALECTS["xivo10"][1] if route.path == f"/{kind}")
-        assert set(shown) == {*schema().fields, *schema.ALIASES}
+    checked = set()
+    for dialect, routes in DIALECTS.values():
+        for route in routes:
+            if route.schema and route.method == "GET" and route.path.endswith("/{id}"):
+                shown = box.request("GET", dialect.prefix + route.path.replace("{id}", "1"))
+                assert shown.status_int == 200, f"make one {route.path} in this test"
+                assert set(shown.json) == {*route.schema.declared().fields, *route.schema.ALIASES}
+                checked.add(route.schema)
+    assert checked == {route.schema for _, routes in DIALECTS.values() for route in routes if route.schema}
 
 
 def test_the_map_in_the_readme_names_every_room():

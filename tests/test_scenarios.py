@@ -7,6 +7,7 @@
     !!! spool PATH                          a file under the spool folder; `spool has PATH` and `spool lacks PATH` look
 """
 
+import dataclasses
 import time
 from pathlib import Path
 
@@ -22,12 +23,11 @@ SCENARIOS = [each for file in sorted(FOLDER.glob("*/*.txt")) for each in scenari
 @pytest.mark.parametrize("each", SCENARIOS, ids=lambda each: each.name)
 def test_scenario(each, box):
     run = Run(box)
-    for block in each.blocks:
+    for block in [*each.blocks, None]:
         try:
-            run.step(block)
+            run.step(block) if block else run.finish()
         except AssertionError as error:
-            raise AssertionError(f"{each.file.name}:{block.number}: {error}") from error
-    run.finish()
+            raise AssertionError(f"{each.file.name}:{block.number if block else 'its end'}: {error}") from error
 
 
 class Run:
@@ -70,7 +70,7 @@ class Run:
         assert self._reply.status_int == int(block.argument), f"status {self._reply.status}, body {self._reply.text}"
         for name, value in headers.items():
             assert value in self._reply.headers.getall(name), f"{name}: {self._reply.headers.getall(name)}"
-        if body or self._reply.status_int != 200:
+        if body or self._reply.status_int != 200 or self._reply.request.method != "GET":
             assert scenario.same_body(body, self._reply.text.rstrip("\n")), f"body {self._reply.text}"
 
     def _file(self, block):
@@ -106,8 +106,8 @@ class Run:
 
     def _event_setting(self, name, value):
         section, _, name = name.partition(".")
-        default = getattr(getattr(self._box.settings, section), name)
-        self._box.change_settings(section, **{name: value == "yes" if isinstance(default, bool) else value})
+        declared = {each.name: each for each in dataclasses.fields(getattr(self._box.settings, section))}
+        self._box.change_settings(section, **{name: declared[name].metadata["cast"](value)})
 
     def _event_account(self, name, password):
         with open(self._box.settings.access.users, "a", encoding="utf-8") as file:
