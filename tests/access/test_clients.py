@@ -45,7 +45,7 @@ def url(tmp_path):
     (tmp_path / "users.ht").write_text(f"bob:{htpasswd.apr_md5_crypt.hash('S3cret:x')}\njörg:{htpasswd.apr_md5_crypt.hash('grün')}\n")
     secret = hashlib.md5(b"bob:XivoRealm:S3cret:x").hexdigest()
     (tmp_path / "users.digest").write_text(f"bob:XivoRealm:{secret}\n")
-    accounts = Accounts(Passwords(tmp_path / "users.ht"), Digest(tmp_path / "users.digest", settle_s=0), Throttle())
+    accounts = Accounts(Passwords(tmp_path / "users.ht"), Digest(tmp_path / "users.digest", settle_s=0), Throttle(clock=lambda: 1000.0))
     server = Server(application(accounts), [Listener("127.0.0.1", 0, False)], allows=lambda address: True)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -4,7 +4,6 @@ import logging
 import os
 import secrets
 import shutil
-import statistics
 import subprocess
 import threading
 import time
@@ -287,15 +286,15 @@ def test_an_unknown_name_costs_the_work_of_a_known_one(tmp_path):
     cost = htpasswd.bcrypt.using(rounds=8)
     known = passwords(tmp_path, *(f"user{number}:{cost.hash('right')}" for number in range(3)))
 
-    def median_s(user):
-        def once():
-            began = time.perf_counter()
-            assert not known.verify(user, "wrong")
-            return time.perf_counter() - began
-        return statistics.median(once() for _ in range(9))
+    def once_s(user):
+        began = time.perf_counter()
+        assert not known.verify(user, "wrong")
+        return time.perf_counter() - began
 
-    known_s, unknown_s = median_s("user1"), median_s("nobody")
-    assert 0.6 < unknown_s / known_s < 1.6, (known_s, unknown_s)
+    # In turns, and the quickest of each: whatever else the machine does only ever adds time.
+    pairs = [(once_s("user1"), once_s("nobody")) for _ in range(12)]
+    known_s, unknown_s = (min(times) for times in zip(*pairs))
+    assert 0.7 < unknown_s / known_s < 1.4, (known_s, unknown_s)
     assert unknown_s > 0.005
 
 

@@ -76,8 +76,7 @@ class Appliance:
 @pytest.fixture(scope="session", params=SUITES)
 def running(request):
     """The facts of a running Asterisk; use `appliance` instead."""
-    if os.geteuid() != 0:
-        _skip(request.param, "needs root: a real Asterisk is started by chroot")
+    start_or_skip(request.param)
     started = subprocess.run([sys.executable, TOOL, "start", request.param], capture_output=True, text=True)
     if started.returncode:
         _skip(request.param, (started.stderr.strip() or f"exit status {started.returncode}").splitlines()[-1])
@@ -106,6 +105,15 @@ def ami(appliance):
 @pytest.fixture
 def reload(ami, appliance):
     return Reload(ami, appliance.log_file)
+
+
+def start_or_skip(suite):
+    """Skip the test, loudly, where no Asterisk of the suite can be started or its root folder made."""
+    if os.geteuid() != 0:
+        _skip(suite, "needs root: a real Asterisk is started by chroot")
+    made = subprocess.run([sys.executable, TOOL, "make", suite], capture_output=True, text=True)
+    if made.returncode:
+        _skip(suite, (made.stderr.strip() or f"exit status {made.returncode}").splitlines()[-1])
 
 
 def _skip(suite, reason):
