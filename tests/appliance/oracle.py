@@ -59,6 +59,7 @@ class Asterisk:
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
+            target.chmod(0o666)     # Asterisk runs as its own user, and may be asked to write
         temporary = self.link.with_name("etc.new")
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(f"cases/{folder.name}")
