@@ -69,8 +69,8 @@ def _is_worse(now, before):
 
 def _difference(before, after, meaning):
     """Given two Views and a Meaning, return (None, None) if just what was meant changed, else what else did, and the Category if one did."""
-    if not _has_come(after, meaning):
-        return "Asterisk wouldn't see the new text in this place", None
+    if not _has_come(before, after, meaning):
+        return "Asterisk wouldn't see the new text in this place, or not as it is written", None
     kept = [each for each in before.categories if id(each.line) != meaning.gone_header]
     meant = [_meant(each, meaning) for each in kept]
     found = [_shape(each, meaning.come) for each in after.categories if id(each.line) != meaning.come_header]
@@ -80,11 +80,19 @@ def _difference(before, after, meaning):
     return (None if len(meant) == len(found) else "it would add or remove other categories"), None
 
 
-def _has_come(view, meaning):
-    if meaning.come_header and not any(id(each.line) == meaning.come_header for each in view.categories):
+def _has_come(before, after, meaning):
+    """Tell whether all that is new is seen, with the value it is written with, or had before it was moved: a later `+=` may reach it."""
+    if meaning.come_header and not any(id(each.line) == meaning.come_header for each in after.categories):
         return False
-    found = {id(variable.line) for each in view.categories for variable in each.variables} if meaning.come else ()
-    return all(line in found for line in meaning.come)
+    if not meaning.come:
+        return True
+    moved = {id(each.line): each.value_bytes for each in _variables(before) if id(each.line) in meaning.gone}
+    found = {id(each.line): each for each in _variables(after) if id(each.line) in meaning.come}
+    return meaning.come == found.keys() and all(each.value_bytes == moved.get(line, each.line.value) for line, each in found.items())
+
+
+def _variables(view):
+    return (variable for category in view.categories for variable in category.variables)
 
 
 def _shape(category, without):

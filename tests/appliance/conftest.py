@@ -53,7 +53,7 @@ class Appliance:
     def cli(self, command):
         """Run a console command; return its output."""
         asked = [sys.executable, TOOL, "cli", self.facts["instance"], command]
-        return subprocess.run(asked, capture_output=True, text=True, timeout=30).stdout
+        return subprocess.run(asked, capture_output=True, text=True, errors="surrogateescape", timeout=30).stdout
 
     def authenticates(self, mailbox, password):
         """Whether a caller gets into a mailbox ("100@default") with a password: it is dialled into VMAuthenticate. Takes about 0.8 s."""

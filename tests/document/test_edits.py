@@ -379,3 +379,12 @@ def test_a_line_taken_out_and_put_back_restores_the_bytes(seed):
             document.replace(at, at + 1, [])
             document.replace(at, at, [line])
         assert document.to_bytes() == before
+
+
+def test_a_new_line_that_a_later_join_would_reach_is_refused():
+    """Found by tools/fuzz, seed 80004247: of `a=` an empty value equals every value, so `+=` reached the first `a`; beside a new last one it reaches that."""
+    text = b"[c]\na=x\na=\nb=1\na+=x\n"
+    configuration = Configuration.load("main.conf", Memory({"main.conf": text}))
+    with pytest.raises(Conflict):
+        configuration.add(configuration.category("c"), "a", "1")
+    assert configuration.documents["main.conf"].to_bytes() == text
