@@ -50,6 +50,9 @@ class Appliance:
         if changed:
             self.cli("module reload app_voicemail.so")
 
+    def stop(self):
+        subprocess.run([sys.executable, TOOL, "stop", self.facts["instance"]], check=True, timeout=60)
+
     def cli(self, command):
         """Run a console command; return its output."""
         asked = [sys.executable, TOOL, "cli", self.facts["instance"], command]
@@ -76,13 +79,9 @@ class Appliance:
 @pytest.fixture(scope="session", params=SUITES)
 def running(request):
     """The facts of a running Asterisk; use `appliance` instead."""
-    start_or_skip(request.param)
-    started = subprocess.run([sys.executable, TOOL, "start", request.param], capture_output=True, text=True)
-    if started.returncode:
-        _skip(request.param, (started.stderr.strip() or f"exit status {started.returncode}").splitlines()[-1])
-    facts = json.loads(started.stdout)
-    yield Appliance(facts)
-    subprocess.run([sys.executable, TOOL, "stop", facts["instance"]], check=True, timeout=60)
+    started = start(request.param)
+    yield started
+    started.stop()
 
 
 @pytest.fixture
@@ -105,6 +104,15 @@ def ami(appliance):
 @pytest.fixture
 def reload(ami, appliance):
     return Reload(ami, appliance.log_file)
+
+
+def start(suite):
+    """Start an Asterisk of the suite; return its Appliance, to be stopped by whoever asked. Skips the test where that can't be."""
+    start_or_skip(suite)
+    started = subprocess.run([sys.executable, TOOL, "start", suite], capture_output=True, text=True)
+    if started.returncode:
+        _skip(suite, (started.stderr.strip() or f"exit status {started.returncode}").splitlines()[-1])
+    return Appliance(json.loads(started.stdout))
 
 
 def start_or_skip(suite):

@@ -1,4 +1,4 @@
-"""values.py: a value seen as its parts, of which the untouched ones keep their bytes."""
+"""values/mailbox.py: a value seen as its parts, of which the untouched ones keep their bytes."""
 
 import pytest
 from hypothesis import given
