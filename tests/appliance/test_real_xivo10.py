@@ -66,7 +66,7 @@ def test_a_mailbox_made_by_post_is_listed_by_asterisk_and_opens_with_its_passwor
     assert {name: found[name] for name in ("Fullname", "Email", "AttachMessage", "DeleteMessage")} == {
         "Fullname": "Jürgen Ünal", "Email": "j@example.org", "AttachMessage": "No", "DeleteMessage": "Yes"}
     assert appliance.authenticates("123@default", "4711") and not appliance.authenticates("123@default", "4712")
-    assert changed_lines(appliance, before) == ["+ 123=>4711,Jürgen Ünal,j@example.org,,attach=no|delete=yes"]
+    assert changed_lines(appliance, before) == ["+ 123=>4711,Jürgen Ünal,j@example.org,,attach=no|delete=yes\r"]     # as its neighbour ends
 
 
 def test_a_change_is_a_diff_of_exactly_one_line_and_asterisk_has_it(agent, appliance, ami):
