@@ -156,7 +156,10 @@ class _Routes(bottle.Bottle):
 
 
 def _request(environ, path, options, prefix):
-    query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True, max_num_fields=100))
+    try:
+        query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True, max_num_fields=100))
+    except ValueError as error:
+        raise Invalid("there are too many parameters in the query") from error
     host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     if not AUTHORITY.fullmatch(host):
         raise Invalid("the Host header isn't HOST or HOST:PORT")

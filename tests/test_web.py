@@ -77,6 +77,32 @@ def test_an_unknown_host_or_two_of_them_never_reach_a_location(box):
         assert box.request("GET", "/1.0/users", headers={"Host": host}).status_int == 200, host
 
 
+@pytest.mark.parametrize("query", ["&".join("a=1" for _ in range(5000)), "%", "%zz=1", "=", "&&&&", "a=%ff", "_page=1&_page=%00", "\x7f"])
+def test_no_query_breaks_anything(box, query):
+    assert box.request("GET", f"/1.0/users?{query}").status_int in (200, 400), query
+
+
+@pytest.mark.parametrize("value", ["\\ud800", "\\udc00x", "a\\u2028b", "\\u0000", "a\\u0085", "\\r", "[x]", "#include y", "; --;", "\\\\;", "a=>b", "x" * 9000])
+@pytest.mark.parametrize("field", ["fullname", "password", "email", "mailbox"])
+def test_whatever_is_sent_one_line_stays_one_line(box, field, value):
+    """Every answer is 200 or 400; after it the file has as many lines, and mailboxes, as before, and at most the one line differs."""
+    before = b"[default]\n100 => 1234,Ada\n101 => 1\n"
+    box.write("voicemail.conf", before)
+    reply = box.request("PUT", "/1.0/voicemails/1", f'{{"{field}": "{value}"}}'.encode())
+    after = box.files()["voicemail.conf"]
+    assert reply.status_int in (200, 400) and (after == before) == (reply.status_int == 400), reply
+    assert len(after.split(b"\n")) == len(before.split(b"\n")) and after.split(b"\n")[2:] == before.split(b"\n")[2:]
+    assert len(box.request("GET", "/1.0/voicemails").json["items"]) == 2
+
+
+@pytest.mark.parametrize("body", [b'{"voicemailid": %s}' % (b"9" * 5000), b'{"voicemailid": 1e400}', b'{"enableclient": -0.0}', b'{"firstname": true}', b'{"firstname": {"a": []}}',
+                                  b'{"firstname": ["x"]}', b'{"\\ud800": 1}', b'{"": 1}', b'{"description": "\\ud800"}', b'{"userfield": "\\u0000"}'])
+def test_odd_values_are_a_clear_400(box, body):
+    box.request("POST", "/1.0/users", b'{"firstname": "Ada"}')
+    reply = box.request("PUT", "/1.0/users/1", body)
+    assert reply.status_int == 400 and isinstance(reply.json, list) and reply.json, reply
+
+
 def test_a_bug_is_a_500_with_an_id_and_says_nothing_else(box, monkeypatch, caplog):
     box.start()
     monkeypatch.setattr(box.agent.apply, "_fresh", lambda kind: 1 / 0)
