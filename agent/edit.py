@@ -71,6 +71,7 @@ class Snapshot:
         self.directory_file = os.path.abspath(directory_file)
         self._configurations = {}
         self._directory = None
+        self._derived = {}
 
     def configuration(self, name):
         """Return the Configuration of that file name, with all it includes; one file is one Configuration however its path is spelled."""
@@ -84,6 +85,12 @@ class Snapshot:
         if self._directory is None:
             self._directory = Directory(self._files.read(self.directory_file))
         return self._directory
+
+    def derived(self, function):
+        """Return function(self), computed once for this snapshot: for what a resource makes of a whole file, such as an index."""
+        if function not in self._derived:
+            self._derived[function] = function(self)
+        return self._derived[function]
 
     def stale(self):
         return self._files.stale()
@@ -119,6 +126,10 @@ class Edit(Snapshot):
         self.modules = set()
         self.expectations = {}
         self.effects = []
+
+    def derived(self, function):
+        """Return function(self), computed anew: an edit may have changed what it looks at."""
+        return function(self)
 
     def expect(self, kind, key, properties):
         """Say what Asterisk must show of an object after the reload: {AMI field: text}, or None for absent. The last word on it counts."""

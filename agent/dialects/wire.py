@@ -13,6 +13,7 @@ from typing import Callable, Mapping
 
 import marshmallow
 
+from agent import errors
 from agent.errors import Invalid
 
 
@@ -82,6 +83,24 @@ class Dialect:
     def status(self, fault):
         """Return the status of an error: that of the nearest of its families. Raise KeyError for none (a guard test holds this)."""
         return next(self.statuses[family] for family in type(fault).__mro__ if family in self.statuses)
+
+
+#: error family -> status, as the RFCs have it; a dialect says where it differs
+STATUSES = {
+    errors.NotFound: 404,
+    errors.Invalid: 400,
+    errors.TooLarge: 413,
+    errors.Conflict: 409,
+    errors.Outdated: 412,
+    errors.Unauthenticated: 401,
+    errors.Throttled: 429,
+    errors.Forbidden: 403,
+    errors.Rejected: 422,
+    errors.Unavailable: 503,
+    errors.NoSpace: 507,
+    errors.Damaged: 500,
+    errors.Internal: 500,
+}
 
 
 class Unparsable(Invalid):

@@ -54,13 +54,13 @@ def full_name(user):
 
 def find(view):
     """Return all users, in the order of their ids: list of dict."""
-    mailboxes = {each["id"] for each in voicemails.find(view)}
+    mailboxes = voicemails.ids(view)
     return [_user(row, mailboxes) for row in view.directory.rows(TABLE)]
 
 
 def get(view, number):
     """Return one user. Raise NotFound."""
-    return _user(view.directory.get(TABLE, number), {each["id"] for each in voicemails.find(view)})
+    return _user(view.directory.get(TABLE, number), voicemails.ids(view))
 
 
 def _user(row, mailboxes):
@@ -111,8 +111,7 @@ def _checked(edit, values):
     if values.get("firstname") == "":
         raise Invalid(fields={"firstname": "must not be empty"})
     if values.get("voicemail_id"):
-        known = {each["id"] for each in voicemails.find(edit)}
-        if values["voicemail_id"] not in known:
+        if values["voicemail_id"] not in voicemails.ids(edit):
             raise Invalid(fields={"voicemail_id": ""})
     elif "voicemail_id" in values:
         values["voicemail_id"] = None

@@ -39,6 +39,20 @@ def key(mailbox, context):
 
 def boxes(view):
     """Return the mailboxes as app_voicemail reads them: {key: Box}, in file order, the first of two equal ones."""
+    return view.derived(_boxes)
+
+
+def ids(view):
+    """Return the ids of the mailboxes that are in the file now: set of int."""
+    return view.derived(_ids)
+
+
+def _ids(view):
+    present = boxes(view)
+    return {row["id"] for row in view.directory.rows(TABLE) if row["box"] in present}
+
+
+def _boxes(view):
     found = {}
     for context in _contexts(view):
         for variable in context.variables:

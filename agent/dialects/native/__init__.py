@@ -2,7 +2,6 @@
 
 import json
 
-from agent import errors
 from agent.dialects import wire
 
 
@@ -30,19 +29,5 @@ DIALECT = wire.Dialect(
     negotiate=negotiate,
     encode=encode,
     problem=problem,
-    statuses={
-        errors.NotFound: 404,
-        errors.Invalid: 400,
-        errors.TooLarge: 413,
-        errors.Conflict: 409,
-        errors.Outdated: 412,
-        errors.Unauthenticated: 401,
-        errors.Throttled: 429,
-        errors.Forbidden: 403,
-        errors.Rejected: 422,
-        errors.Unavailable: 503,
-        errors.NoSpace: 507,
-        errors.Damaged: 500,
-        errors.Internal: 500,
-    },
+    statuses=wire.STATUSES,
 )

@@ -51,21 +51,10 @@ DIALECT = wire.Dialect(
     encode=encode,
     problem=problem,
     statuses={
-        errors.NotFound: 404,
-        errors.Invalid: 400,
-        errors.TooLarge: 413,
-        errors.Conflict: 409,
-        errors.Outdated: 412,
-        errors.Exists: 400,             # row 20
-        errors.InUse: 412,              # row 17
-        errors.Unauthenticated: 401,
-        errors.Throttled: 429,
-        errors.Forbidden: 403,
-        errors.Rejected: 500,
-        errors.Unavailable: 503,
-        errors.NoSpace: 507,
-        errors.Damaged: 500,
-        errors.Internal: 500,
+        **wire.STATUSES,
+        errors.Exists: 400,         # row 20
+        errors.InUse: 412,          # row 17
+        errors.Rejected: 500,       # the seed: "an error occurred on the server side", with the list of messages
     },
 )
 
