@@ -76,13 +76,13 @@ def _show(settings, options):
 
 
 def _as_json(configuration, categories):
-    """Source of the form: issue "A document that reads exactly as Asterisk does"; a rejected file has no categories, as in AMI's GetConfig."""
+    """The form is AMI's GetConfig: a rejected file has no categories, and a name ends at the first `=`, also one that holds an escaped one."""
     rejected = configuration.rejection is not None
     return {
         "status": configuration.status,
         "categories": [] if rejected else [
             {"name": _latin(each.name), "template": each.is_template, "parents": ",".join(map(_latin, each.bases)),
-             "vars": [[_latin(variable.name), _latin(variable.value)] for variable in each.variables]} for each in categories],
+             "vars": [_latin(f"{variable.name}={variable.value}").split("=", 1) for variable in each.variables]} for each in categories],
         "warnings": [f"{where}: {message}" for where, message in _findings(configuration)],
     }
 

@@ -6,6 +6,7 @@ import pytest
 
 from agent.cli import main
 from agent.document import Configuration
+from tests.document.test_corpus import CORPUS
 
 PJSIP = b"""; by hand
 [t](!)
@@ -61,6 +62,15 @@ def test_a_file_that_asterisk_rejects_has_no_categories(run, etc):
     found = json.loads(run("config", "show", "x.conf", "--json")[1])
     assert (found["status"], found["categories"]) == ("rejected", []) and "x.conf:3: " in found["warnings"][0]
     assert run("config", "show", "x.conf")[0] == 1
+
+
+@pytest.mark.parametrize("case", sorted(each.name for each in (CORPUS / "torture").iterdir()))
+def test_show_json_of_each_torture_case_is_what_asterisk_answered(case, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    golden = json.loads((CORPUS / "torture_golden.json").read_text())[case]["22.10.1"]
+    assert main(["config", "show", "main.conf", "--json", "--dir", str(CORPUS / "torture" / case)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["status"] == "ok", found["categories"]) == (golden["status"] == "ok", golden["categories"])
 
 
 def test_get_prints_every_value(run):
