@@ -43,7 +43,11 @@ class Agent:
     ami: Ami | None
 
     def recover(self):
-        """Undo what an earlier run left unfinished. Return what was done. Raise Unavailable, Damaged."""
+        """Before the first write: make the state folder, undo what an earlier run left unfinished. Return what was done.
+
+        Raises: Unavailable; Damaged
+        """
+        self.settings.state.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.lock.hold():
             return recover(self.journal)
 
@@ -71,10 +75,12 @@ class Agent:
             self.ami.close()
 
 
-def build(settings):
-    """Given Settings, return an Agent; nothing is started yet. Raise Invalid if a file it depends on can't be used."""
+def build(settings, *, numbering=True):
+    """Given Settings, return an Agent; nothing is started or written yet.
+
+    numbering: whether entries typed by hand get ids, as REST needs them
+    """
     state = settings.state.dir
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     places = Places([settings.asterisk.config_dir, state])
     journal = Journal(state / "journal", places, records=settings.limits.history_records, size_bytes=settings.limits.history_bytes,
                       spare=Apply.is_pending)
@@ -84,7 +90,7 @@ def build(settings):
     asterisk = Reload(ami, settings.asterisk.log_dir / "messages") if ami else NoAsterisk()
     apply = Apply(
         folder=settings.asterisk.config_dir, places=places, directory_file=state / "directory.json", load=_loader(settings.asterisk.config_dir),
-        journal=journal, lock=lock, lock_s=settings.limits.lock_s, asterisk=asterisk, resources=_resources(),
+        journal=journal, lock=lock, lock_s=settings.limits.lock_s, asterisk=asterisk, resources=_resources(numbering),
         effects={"remove_mailbox": spool.remove_mailbox, "move_mailbox": spool.move_mailbox})
     return Agent(settings, apply, journal, lock, asterisk, ami)
 
@@ -127,12 +133,13 @@ def _loader(config_dir):
     return lambda name, files: Configuration.load(name, files, folder=str(config_dir))
 
 
-def _resources():
+def _resources(numbering):
     """Find every resource module: what file needs which reload, and who numbers hand-made entries."""
     names = sorted(each.name for each in pkgutil.iter_modules(agent.resources.__path__))
     modules = [importlib.import_module(f"agent.resources.{name}") for name in names]
     claimed = {file: reload for module in modules for file, reload in getattr(module, "FILES", {}).items()}
-    return Resources({**MODULES, **claimed}, [(module.unadopted, module.adopt) for module in modules if hasattr(module, "adopt")])
+    adopters = [(module.unadopted, module.adopt) for module in modules if hasattr(module, "adopt")]
+    return Resources({**MODULES, **claimed}, adopters if numbering else [])
 
 
 def _gate(settings):

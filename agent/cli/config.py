@@ -54,7 +54,7 @@ def _configuration(settings, name):
         if name not in found.documents:
             raise NotFound("there is no such file", where=str(settings.asterisk.config_dir / name))
         return found
-    return build(settings).apply.read(read)
+    return build(settings, numbering=False).apply.read(read)
 
 
 def _show(settings, options):
@@ -140,7 +140,7 @@ def _write(settings, options, edit_configuration):
             raise NotFound("there is no such file", where=str(settings.asterisk.config_dir / options.file))
         edit_configuration(configuration)
 
-    built = build(settings)
+    built = build(settings, numbering=False)
     if options.dry_run:
         difference = "".join(unified(reading.path, reading.data, data) for reading, data in built.apply.preview(edit))
         sys.stdout.buffer.write(difference.encode())

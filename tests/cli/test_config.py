@@ -156,6 +156,16 @@ def test_check_names_file_line_and_reason_and_fails_for_a_refused_file(run, etc)
     assert status == 1 and "b.conf:1: " in out and "the whole file is refused" in out
 
 
+def test_reading_and_dry_runs_leave_no_trace_anywhere(run, etc, tmp_path):
+    (etc / "voicemail.conf").write_bytes(b"[default]\n100 => 1\n")
+    run("config", "show", "voicemail.conf")
+    run("config", "check")
+    run("config", "set", "voicemail.conf", "default", "100", "2", "--dry-run")
+    assert run("config", "set", "voicemail.conf", "nothing", "100", "2")[0] == 1
+    assert [each for each in (tmp_path / "state").rglob("*") if each.name not in ("pbx-agent", "lock") and len(each.name) != 16] == []
+    assert sorted(each.name for each in etc.iterdir()) == ["pjsip.conf", "voicemail.conf"]
+
+
 def test_history_and_undo_know_the_folder(run, etc):
     run("config", "set", "pjsip.conf", "100", "context", "other")
     assert "config set pjsip.conf 100 context" in run("history")[1]
