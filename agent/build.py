@@ -81,7 +81,7 @@ def build(settings, *, numbering=True):
     numbering: whether entries typed by hand get ids, as REST needs them
     """
     state = settings.state.dir
-    places = Places([settings.asterisk.config_dir, state])
+    places = Places([settings.asterisk.config_dir, state, *settings.asterisk.other_dirs])
     journal = Journal(state / "journal", places, records=settings.limits.history_records, size_bytes=settings.limits.history_bytes,
                       spare=Apply.is_pending)
     lock = Lock(state / "lock")

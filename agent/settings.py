@@ -51,6 +51,14 @@ def optional_path(text):
     return Path(text) if text else None
 
 
+def paths(text):
+    """Given several absolute paths separated by blanks, return a tuple of Path; empty text gives none."""
+    found = tuple(Path(word) for word in text.split())
+    if not all(each.is_absolute() for each in found):
+        raise ValueError("must be absolute paths")
+    return found
+
+
 def word(text):
     if not re.fullmatch(r"[^\s\[\];#]{1,79}", text):
         raise ValueError("must be one word")
@@ -101,6 +109,7 @@ class Listen:
 @dataclasses.dataclass(frozen=True)
 class Asterisk:
     config_dir: Path = setting(path, "/etc/asterisk")
+    other_dirs: tuple = setting(paths, "")
     spool_dir: Path = setting(path, "/var/spool/asterisk")
     log_dir: Path = setting(path, "/var/log/asterisk")
     ami: Address | None = setting(optional_address, "127.0.0.1:5038")

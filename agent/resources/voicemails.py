@@ -10,7 +10,7 @@ import secrets
 from typing import NamedTuple
 
 from agent.document.values import MailboxLine, is_true
-from agent.errors import Conflict, Exists, NotFound
+from agent.errors import Conflict, Exists, NotFound, Unavailable
 from agent.resources import text
 
 FILES = {"voicemail.conf": "app_voicemail.so"}
@@ -38,21 +38,31 @@ def key(mailbox, context):
 
 
 def boxes(view):
-    """Return the mailboxes as app_voicemail reads them: {key: Box}, in file order, the first of two equal ones."""
+    """Return the mailboxes as app_voicemail reads them: {key: Box}, in file order, the first of two equal ones; none without a file.
+
+    Raises: Unavailable if Asterisk would refuse the file: it goes on with what it read before, and nobody can say which mailboxes those are
+    """
     return view.derived(_boxes)
 
 
 def ids(view):
-    """Return the ids of the mailboxes that are in the file now: set of int."""
+    """Return the ids of the mailboxes that are there now: set of int; while nobody can say, of all that were."""
     return view.derived(_ids)
 
 
 def _ids(view):
-    present = boxes(view)
-    return {row["id"] for row in view.directory.rows(TABLE) if row["box"] in present}
+    rows = view.directory.rows(TABLE)
+    try:
+        present = boxes(view)
+    except Unavailable:
+        return {row["id"] for row in rows}
+    return {row["id"] for row in rows if row["box"] in present}
 
 
 def _boxes(view):
+    conf = view.configuration(FILE)
+    if conf.rejection and FILE in conf.documents:
+        raise Unavailable(f"Asterisk would refuse the file: {conf.rejection.reason}; that must be mended first, by hand", where=str(conf.rejection.where))
     found = {}
     for context in _contexts(view):
         for variable in context.variables:
@@ -126,6 +136,8 @@ def create(edit, values, *, context):
     if key(mailbox, context) in boxes(edit):
         raise Exists(f"mailbox {mailbox}@{context} exists already", where=FILE)
     conf = edit.configuration(FILE)
+    if FILE not in conf.documents:
+        raise Conflict("it doesn't exist, or lies outside the folders that may be changed; make one first, an empty one will do", where=FILE)
     category = conf.category(context) or conf.add_category(context)
     line = _changed(MailboxLine("", ""), values, _general(edit, "attach"))
     conf.add(category, mailbox, str(line), is_object=None if category.variables else True)
@@ -182,7 +194,10 @@ def is_own(view, number):
 def unadopted(view):
     """Return the keys of mailboxes that somebody typed by hand and that have no id yet, in file order."""
     known = {row["box"] for row in view.directory.rows(TABLE)}
-    return [each for each in boxes(view) if each not in known]
+    try:
+        return [each for each in boxes(view) if each not in known]
+    except Unavailable:
+        return []
 
 
 def adopt(edit):

@@ -37,7 +37,7 @@ def problem(fault, schema):
     fields = getattr(fault, "fields", {})
     if schema and not isinstance(fault, wire.Unfit):
         fields = {schema.wire_name(name): reason for name, reason in fields.items()}
-    messages = ["No parsable data in the request"] if isinstance(fault, wire.Unparsable) else [fault.message]
+    messages = ["No parsable data in the request"] if isinstance(fault, wire.Unparsable) else [str(fault)]
     if fields:
         messages = ["Incorrect parameters sent: " + ", ".join(fields), *(f"{name} {reason}" for name, reason in fields.items() if reason)]
     return wire.Reply([*messages, *getattr(fault, "reasons", ())], status)
