@@ -18,6 +18,7 @@ from agent.transaction import ChangedMeanwhile, EditedSince
 log = logging.getLogger("pbx_agent.apply")
 
 CATCH_UP_S = 30
+READER_WAITS_S = 0.3
 ATTEMPTS = 5        # how often an edit is made anew on the text that somebody else has just written
 PENDING = "pending"
 DONE = "done"
@@ -93,11 +94,21 @@ class Apply:
                 snapshot = self._newest()
         if self._lacks_ids(snapshot):
             try:
-                self.write(lambda edit: None, title="read", who={})
+                self._number_now()
                 snapshot = self._fresh(Snapshot)
-            except Unavailable as error:
+            except (Unavailable, ChangedMeanwhile) as error:
                 log.warning("entries made by hand can't be given an id now: %s", error)
         return function(snapshot)
+
+    def _number_now(self):
+        """Number entries typed by hand, unless somebody is writing: readers don't wait. Raise Unavailable, ChangedMeanwhile."""
+        if not self._writer.acquire(timeout=READER_WAITS_S):
+            raise Unavailable("a change is being applied")
+        try:
+            with self._lock.hold(timeout_s=READER_WAITS_S):
+                self._numbered()
+        finally:
+            self._writer.release()
 
     def _newest(self):
         """Return the snapshot of the files as they are now, read once for all who wait for it."""

@@ -38,7 +38,7 @@ class Directory:
             self._tables = TinyDB(tables, storage=Memory)
             for name in tables:
                 self.rows(name)
-        except (ValueError, AttributeError, TypeError, KeyError) as error:
+        except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
             raise Damaged("isn't a directory of pbx-agent; the journal in the state folder has older ones", where="directory.json") from error
         self._indexes = {}
         self.changed = False

@@ -8,7 +8,9 @@ import os
 
 from agent import transaction
 from agent.directory import Directory
-from agent.errors import Conflict, Forbidden
+from agent.errors import Conflict, Fault, Forbidden, TooLarge, Unavailable
+
+LARGEST_BYTES = 32 << 20     # half of what is read at most: what was written must be readable
 
 
 class Files:
@@ -41,17 +43,36 @@ class Files:
                 return None
         return self.readings[path].data
 
+    def must_read(self, name):
+        """Return the file's bytes, or None if there is no such file. Raise Unavailable for one that is there and can't be read.
+
+        For what isn't included but asked for by name: taken for missing, it would seem that all in it had gone.
+        """
+        path = self.path(name)
+        try:
+            if path not in self.readings:
+                self.readings[path] = transaction.read(path, self._places)
+        except Forbidden as error:
+            raise Unavailable(error.message, where=error.where) from error
+        return self.readings[path].data
+
     def entries(self, folder):
-        """Return the names in a folder, [] if there is none."""
+        """Return the names in a folder, [] if there is none, or it lies where nothing may be read."""
         path = self.path(folder)
         if path not in self._entries:
-            self._entries[path] = _names(path)
+            self._entries[path] = _names(path) if self._is_allowed(path) else []
         return self._entries[path]
+
+    def _is_allowed(self, path):
+        try:
+            return bool(self._places.resolve(path))
+        except Fault:
+            return False
 
     def stale(self):
         """Return whether a file or folder that was read has changed since: one stat a file."""
         return (any(transaction.changed(each) for each in list(self.readings.values()))      # another reader may be reading on
-                or any(_names(path) != names for path, names in list(self._entries.items())))
+                or any(names != (_names(path) if self._is_allowed(path) else []) for path, names in list(self._entries.items())))
 
 
 def _names(path):
@@ -77,13 +98,14 @@ class Snapshot:
         """Return the Configuration of that file name, with all it includes; one file is one Configuration however its path is spelled."""
         name = self._files.name(name)
         if name not in self._configurations:
+            self._files.must_read(name)
             self._configurations[name] = self._load(name, self._files)
         return self._configurations[name]
 
     @property
     def directory(self):
         if self._directory is None:
-            self._directory = Directory(self._files.read(self.directory_file))
+            self._directory = Directory(self._files.must_read(self.directory_file))
         return self._directory
 
     def derived(self, function):
@@ -106,6 +128,10 @@ class Staged:
     def read(self, name):
         path = self._files.path(name)
         return self.data[path] if path in self.data else self._files.read(name)
+
+    def must_read(self, name):
+        path = self._files.path(name)
+        return self.data[path] if path in self.data else self._files.must_read(name)
 
     def name(self, name):
         return self._files.name(name)
@@ -185,4 +211,7 @@ class Edit(Snapshot):
     def changed(self):
         """Return what shall be written: list of (Reading, new bytes), files whose bytes stay the same left out."""
         staged = self._files.data.items()
+        for path, data in staged:
+            if data is not None and len(data) > LARGEST_BYTES:
+                raise TooLarge(f"it would be larger than {LARGEST_BYTES >> 20} MB", where=path)
         return [(self._disk.readings[path], data) for path, data in staged if self._disk.read(path) != data]

@@ -15,11 +15,13 @@ from urllib.parse import parse_qsl, urlsplit
 import bottle
 
 import agent.dialects
+from agent.access.accounts import refused_line
 from agent.access.rights import Rights
 from agent.dialects import wire
 from agent.errors import Fault, Forbidden, Internal, Invalid, Outdated, Unauthenticated
 
 log = logging.getLogger("pbx_agent.web")
+access_log = logging.getLogger("pbx_agent.access")      # one line for each refusal, in the form of accounts.py
 
 NAMES = re.compile(r"\{([a-z]+)\}")
 AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
@@ -75,7 +77,7 @@ class _Routes(bottle.Bottle):
         self._options = dialect.options and getattr(core.options, dialect.options)
         self.add_hook("before_request", self._identify)
         for route in routes:
-            path = NAMES.sub(r"<\1:re:[0-9]{1,15}>", route.path)
+            path = NAMES.sub(r"<\1:re:(?:0|[1-9][0-9]{0,14})>", route.path)      # one spelling of a number, or a right could be walked around
             for each in (path, path + "/"):     # both slash forms, every method, no redirect: a POST isn't replayed after a 301
                 self.route(each, method=route.method, callback=self._serve(route))
 
@@ -110,8 +112,9 @@ class _Routes(bottle.Bottle):
         caller = environ["pbx_agent.caller"]
         right = NAMES.sub(lambda match: path[match[1]], route.right)
         if not Rights(caller.rights).allow(right):
+            access_log.warning("%s", refused_line(caller.address, "right", user=caller.name, path=_uri(environ)))
             raise Forbidden(f"{caller.name} has no right {right}")
-        request = _request(environ, path, self._options, self._dialect.prefix)
+        request = replace(_request(environ, path, self._options, self._dialect.prefix), may=Rights(caller.rights).allow)
         refused = self._dialect.negotiate(route.method, request)
         if refused:
             return wire.Reply(None, refused)
@@ -184,6 +187,7 @@ class Gate:
     def caller(self, environ):
         """Return the Caller. Raise Unauthenticated, Throttled, or Forbidden for a foreign page."""
         if _foreign_page(environ):
+            access_log.warning("%s", refused_line(environ["REMOTE_ADDR"], "origin", path=_uri(environ)))
             raise Forbidden("a web page of another origin may not call this")
         address = environ["REMOTE_ADDR"]
         if self._trusted(environ):
@@ -197,11 +201,15 @@ class Gate:
         if self._loopback == "password" or listener["tls"] or not listener["loopback"] or listener["proxied"]:
             return False
         if "HTTP_HOST" in environ and not self._own(environ["HTTP_HOST"]):      # a browser always sends one; a script of 1996 may not
+            access_log.warning("%s", refused_line(environ["REMOTE_ADDR"], "host", path=_uri(environ)))
             raise Forbidden("the Host header names another machine")
         return self._loopback == "trusted" or self._peer_is_root(environ)
 
     def _own(self, host):
-        name = urlsplit(f"//{host}").hostname if AUTHORITY.fullmatch(host) else None
+        try:
+            name = urlsplit(f"//{host}").hostname if AUTHORITY.fullmatch(host) else None
+        except ValueError:      # brackets around what is no address
+            return False
         return name is not None and name.lower() in self._own_names
 
 

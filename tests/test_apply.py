@@ -6,7 +6,7 @@ import pytest
 
 from agent.apply import Job, Outcome
 from agent.build import build
-from agent.errors import Conflict, Damaged, Invalid, NoSpace, NotFound, Rejected, Unavailable
+from agent.errors import Conflict, Damaged, Invalid, NoSpace, NotFound, Rejected, TooLarge, Unavailable
 from agent.resources import users, voicemails
 from agent.transaction import Lock
 
@@ -307,6 +307,24 @@ def test_a_reader_is_served_though_new_lines_cannot_be_numbered_now(box):
     with Lock(box.state / "lock").hold():
         assert box.agent.apply.read(users.find) == []
     assert [each["mailbox"] for each in box.agent.apply.read(voicemails.find)] == ["100"]
+
+
+def test_a_file_that_lies_outside_is_said_and_not_taken_for_an_empty_one(box, tmp_path):
+    (tmp_path / "elsewhere.conf").write_bytes(b"[default]\n100 => 1\n")
+    (box.etc / "voicemail.conf").symlink_to(tmp_path / "elsewhere.conf")
+    box.start()
+    with pytest.raises(Unavailable, match="outside the folders"):
+        box.agent.apply.read(voicemails.find)
+    box.change_settings("asterisk", other_dirs=(tmp_path,))
+    assert [each["mailbox"] for each in box.restart().agent.apply.read(voicemails.find)] == ["100"]
+
+
+def test_what_could_not_be_read_again_is_not_written(box, monkeypatch):
+    monkeypatch.setattr("agent.edit.LARGEST_BYTES", 2000)
+    box.start()
+    with pytest.raises(TooLarge):
+        box.agent.apply.write(lambda edit: [users.create(edit, {"firstname": "A" * 100, "lastname": ""}) for _ in range(30)], title="many", who=WHO)
+    assert box.agent.apply.read(users.find) == []
 
 
 def test_an_undo_never_takes_an_id_away(box):

@@ -56,7 +56,7 @@ def test_what_is_not_there_is_not_found(call):
         call(Directory())
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"x", b'{"users": 3}', b'{"users": {"1": {"firstname": "no id"}}}', b'{"users": {"1": '])
+@pytest.mark.parametrize("data", [b"", b"[]", b"x", b'{"users": 3}', b'{"users": {"1": {"firstname": "no id"}}}', b'{"users": {"1": ', b'[' * 100_000])
 def test_bytes_that_are_not_ours_are_damaged_never_taken_for_an_empty_directory(data):
     with pytest.raises(Damaged, match="directory.json"):
         Directory(data)

@@ -54,12 +54,23 @@ def test_no_path_and_no_method_is_an_exception(lan, path, method):
 
 
 @pytest.mark.parametrize("path", ["/1.0/voicemails/1%0a", "/1.0/voicemails/1%00", "/1.0/voicemails/1%ff", "/1.0/voicemails/%d9%a1", "/1.0/voicemails/1%0d%0aX: y",
-                                  "/1.0/voicemails/+1", "/1.0/voicemails/1e0", "/1.0/voicemails/-1", "/1.0/voicemails/0x1", "/1.0/voicemails/1%20",
+                                  "/1.0/voicemails/+1", "/1.0/voicemails/01", "/1.0/voicemails/0001/", "/1.0/voicemails/1e0", "/1.0/voicemails/-1", "/1.0/voicemails/0x1", "/1.0/voicemails/1%20",
                                   "/1.0/voicemails/" + "9" * 16, "/1.0/voicemails//1", "/1.0x/voicemails/1", "/", "/1"])
 def test_a_path_that_only_looks_like_one_is_not_found(box, path):
     box.write("voicemail.conf", b"[default]\n100 => 1234\n")
     assert box.request("GET", "/1.0/voicemails/1").status_int == 200
     assert box.request("GET", path).status_int == 404
+
+
+def test_each_refusal_is_one_line_in_the_log(box, lan, caplog):
+    box.change_settings("access", users_rights=("confd.users.read",))
+    with caplog.at_level(logging.INFO, "pbx_agent.access"):
+        lan("GET", "/1.0/voicemails", Authorization=basic(b"ada:s3cret"))
+        box.request("GET", "/1.0/users", headers={"Origin": "http://evil.example"})
+        box.request("GET", "/1.0/users", headers={"Host": "evil.example"})
+    lines = [each.getMessage() for each in caplog.records if "refused" in each.getMessage()]
+    assert [line.split("reason=")[1].split()[0] for line in lines] == ["right", "origin", "host"]
+    assert lines[0] == 'refused address=192.0.2.7 user="ada" reason=right path=/1.0/voicemails'
 
 
 def test_a_right_that_an_account_lacks_is_403(box, lan):
@@ -71,7 +82,7 @@ def test_a_right_that_an_account_lacks_is_403(box, lan):
 
 
 def test_an_unknown_host_or_two_of_them_never_reach_a_location(box):
-    for host in ("evil.example", "localhost@evil.example", "localhost:50050/x", "127.0.0.1:1:2", "[::1", "a b", "localhost,evil"):
+    for host in ("evil.example", "localhost@evil.example", "localhost:50050/x", "127.0.0.1:1:2", "[::1", "a b", "localhost,evil", "[:::::]", "[::::]:5", "[1.2]"):
         assert box.request("GET", "/1.0/users", headers={"Host": host}).status_int in (400, 403), host
     for host in ("127.0.0.1", "localhost:1", "[::1]:50050", "LOCALHOST"):
         assert box.request("GET", "/1.0/users", headers={"Host": host}).status_int == 200, host

@@ -44,7 +44,7 @@ FORMATS = tuple(
 # `htpasswd` takes at most 255 bytes, and passlib refuses more than 4,096 with an exception.
 MAX_PASSWORD_BYTES = 1024
 GOOD_ENTRIES, GOOD_S = 256, 300
-HASHES_AT_ONCE, HASH_WAIT_S = 2, 5
+HASHES_AT_ONCE, HASH_WAIT_S = 2, 1
 
 
 class Entries(NamedTuple):

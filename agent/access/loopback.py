@@ -15,7 +15,8 @@ def owner(address, port, *, to_port, tables=("/proc/net/tcp", "/proc/net/tcp6"))
     for table in tables:
         for line in _lines(table):
             columns = line.split()
-            if _end(columns[1]) == (wanted, port) and _end(columns[2])[1] == to_port:
+            # A closed end is listed without an inode, and as root's whoever made it.
+            if columns[9] != "0" and _end(columns[1]) == (wanted, port) and _end(columns[2])[1] == to_port:
                 return int(columns[7])
     return None
 

@@ -93,4 +93,4 @@ def _host(address):
     plain = plain_address(address)
     if plain is None or plain.version == 4:
         return str(plain)
-    return str(plain) if plain.is_loopback else plain.packed[:8].hex()
+    return str(plain) if plain.is_loopback or plain.is_link_local else plain.packed[:8].hex()

@@ -52,6 +52,7 @@ class Request:
     accept: str | None = None
     content_type: str | None = None
     options: object = None
+    may: Callable = lambda right: True      # whether the caller has another right too, for what a call does beside its own
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,14 @@ def test_the_owner_of_a_connection_is_the_one_who_made_it(host, family):
         assert client
 
 
+def test_a_client_that_has_closed_already_is_nobody():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        peer, port = server.accept()[1]
+        client.close()
+        assert owner(peer, port, to_port=server.getsockname()[1]) is None
+
+
 def test_a_table_as_the_kernel_writes_it_is_read(tmp_path):
     table = tmp_path / "tcp"
     table.write_text("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"

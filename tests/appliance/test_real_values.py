@@ -54,7 +54,7 @@ def asterisk(appliance):
 
 @pytest.fixture(params=SUITES)
 def own_asterisk(request):
-    """Asked of an Asterisk of the test's own: both versions die of the next `dialplan reload` once they have read these odd contexts."""
+    """Asked of an Asterisk of the test's own: both versions die of the next `dialplan reload` once they have read what is `deadly`."""
     started = start(request.param)
     yield Asked(started)
     started.stop()
@@ -118,6 +118,20 @@ def parts_shown(messages):
         for each in messages if each.get("Event") == "ListDialplan" and each.get("Registrar") == "pbx_config" and "Priority" in each)
 
 
+@pytest.mark.parametrize("lines, is_deadly", [
+    (["5-5,hint,Custom:a", "100,1(top),NoOp", "100,top+5,NoOp", "5-5,1,NoOp"], True),
+    (["_1XX,2,NoOp", "7,nowhere,NoOp", "_1xx,hint,Custom:a", "_1XX,5,NoOp"], True),
+    (["55,hint,Custom:a", "100,1(top),NoOp", "100,top+5,NoOp", "55,1,NoOp"], False),
+    (["5-5,hint,Custom:a", "100,1(top),NoOp", "100,6,NoOp", "5-5,1,NoOp"], False),
+])
+def test_what_makes_asterisk_die_at_the_next_reload_is_named_deadly(own_asterisk, lines, is_deadly):
+    assert bool(Context([("exten", line) for line in lines]).deadly) == is_deadly
+    for each in (lines, ["1,1,NoOp"]):
+        own_asterisk.write("extensions.conf", ["[general]", "[a]", *(f"exten => {line}" for line in each)])
+        own_asterisk.cli("dialplan reload")
+    assert ("uptime" not in own_asterisk.cli("core show uptime")) == is_deadly
+
+
 def test_hints_watch_the_devices_and_the_presence_we_find(asterisk):
     """Device b is in use, a and n are free; p is away. A hint whose devices or presence were cut otherwise would show another state."""
     lines = ["Custom:a&Custom:b,CustomPresence:p", "Custom:a,Custom:b,CustomPresence:p", "Custom:a& Custom:b", "Custom:a,CustomPresence:p,x",
@@ -128,8 +142,7 @@ def test_hints_watch_the_devices_and_the_presence_we_find(asterisk):
         asterisk.cli(command)
     asterisk.write("extensions.conf", ["[general]", "[h]", *(f"exten => {at},hint,{line}" for at, line in enumerate(lines))])
     asterisk.cli("dialplan reload")
-    shown_hints = dict(re.findall(r"^ *([0-9]+)@h .*?(State:\w+ +Presence:\w*)", asterisk.cli("core show hints"), re.M))
-    print(asterisk.cli("core show hints"))
+    shown_hints = dict(re.findall(r"^([0-9]+)@h .*?(State:\w+ +Presence:\w*)", asterisk.cli("core show hints"), re.M))
     for at, line in enumerate(lines):
         hint = ExtensionLine.parse(f"{at},hint,{line}")
         assert ("State:InUse" in shown_hints[str(at)]) == ("custom:b" in [device.lower() for device in hint.devices]), line

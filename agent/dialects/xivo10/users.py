@@ -1,8 +1,8 @@
 """Users of XiVO 1.0: field names, and the five calls of the seed; found by `web` through ROUTES."""
 
 from agent.dialects import xivo10
-from agent.dialects.wire import Flag, Kind, Number, Object, Reply, Route, Text
-from agent.errors import InUse, Invalid
+from agent.dialects.wire import Flag, Kind, Number, Object, Reply, Route, Text, Unfit
+from agent.errors import Forbidden, InUse, Invalid
 from agent.resources import users
 
 
@@ -56,9 +56,15 @@ def update(edit, request):
 
 
 def delete(edit, request):
-    """`deleteVoicemail` in the query, with or without a value, takes the mailbox along (row 17)."""
+    """`deleteVoicemail` in the query, with or without a value, takes the mailbox along (row 17); a value that says no is refused."""
+    with_voicemail = "deleteVoicemail" in request.query
+    if request.query.get("deleteVoicemail", "").lower() in ("0", "no", "false", "off"):
+        raise Unfit(fields={"deleteVoicemail": "takes the mailbox along whatever its value; leave it out to keep it"})
+    voicemail = users.get(edit, request.path["id"])["voicemail_id"]
+    if with_voicemail and voicemail and not request.may(f"confd.voicemails.{voicemail}.delete"):
+        raise Forbidden(f"no right to delete mailbox {voicemail}")
     try:
-        users.delete(edit, request.path["id"], with_voicemail="deleteVoicemail" in request.query, spool=request.options.delete_spool)
+        users.delete(edit, request.path["id"], with_voicemail=with_voicemail, spool=request.options.delete_spool)
     except InUse as in_use:
         raise InUse("Cannot remove a user with a voicemail. Delete the voicemail or dissociate it from the user.") from in_use
     return Reply()

@@ -1,17 +1,19 @@
 """The lines of one context in extensions.conf read together: what `n`, `s` and labels stand for, and which lines Asterisk drops.
 
 Called by resources and by `check`. It reads one context alone: a label that Asterisk would find by a pattern or in an included context isn't
-resolved here, and two patterns count as one only if they are spelled alike but for the case of X, Z and N. Proved on 16.28.0 and
-22.10.1 by generated contexts (tests/appliance/test_real_values.py). Source: pbx/pbx_config.c pbx_load_config; main/pbx.c
-ast_add_extension2, add_priority, ext_strncpy; main/callerid.c ast_shrink_phone_number.
+resolved here, and an extension's variables stay as typed. Proved on 16.28.0 and 22.10.1, which agree, by generated contexts (tests/appliance/test_real_values.py).
+Source: pbx/pbx_config.c pbx_load_config; main/pbx.c ast_add_extension2, add_priority, ext_strncpy; main/callerid.c
+ast_shrink_phone_number.
 """
 
+import re
 from typing import NamedTuple
 
-from .extension import ExtensionLine
+from .extension import MOST_BYTES, ExtensionLine
 
 PRIORITY_HINT = -1
 _NOTHING_YET = -2
+_CLASSES = str.maketrans("xzn", "XZN")
 
 
 class Step(NamedTuple):
@@ -43,10 +45,15 @@ class Context:
     steps: list of Step, in the order of the lines
     dropped: {index: reason in words} of the `exten` and `same` lines that give no step; Asterisk warns of each but the silent ones
     unlabelled: {index: reason} of those that keep their place and lose their label
+    deadly: {index: reason} of those that make Asterisk die at a later reload. Looking for a label, found or not, builds a search tree of the
+        context; a line after it can then go astray in it if its extension holds a dash, or is a pattern that is spelled in two ways.
+        `5-5,hint,…`, `100,1(top),…`, `top+5,…`, `5-5,1,…` is enough on 16.28.0 and 22.10.1. Not all that is named here kills;
+        nothing else did in 8,000 generated contexts
     """
 
     def __init__(self, variables):
-        self.steps, self.dropped, self.unlabelled = [], {}, {}
+        self.steps, self.dropped, self.unlabelled, self.deadly = [], {}, {}, {}
+        self._spelled, self._seeking = {}, []
         self._last_extension, self._last_priority = "", _NOTHING_YET
         self._taken = {}  # (extension as matched, cidmatch): {priority: label}
         for index, (name, value) in enumerate(variables):
@@ -55,6 +62,8 @@ class Context:
                     self.steps.append(self._step(index, ExtensionLine.parse(value, name)))
                 except _Dropped as reason:
                     self.dropped[index] = str(reason)
+        if any("-" in "".join(spelled) or len(spelled) > 1 for spelled in self._spelled.values()):
+            self.deadly = dict.fromkeys(self._seeking, "a label as priority, beside an extension with a dash or a pattern spelled in two ways")
 
     def of(self, extension):
         """Return the steps of an extension, named as Asterisk shows it, by priority; its hint first."""
@@ -63,8 +72,11 @@ class Context:
     def _step(self, index, line):
         extension, cidmatch = self._extension(line)
         key = _key(extension, cidmatch)
+        self._spelled.setdefault(key[0], set()).add(extension)
         if not line.label_is_closed:
             raise _Dropped("the label lacks its `)`")
+        if line.kind == "label":
+            self._seeking.append(index)
         priority = self._priority(line, key) + line.offset
         self._last_priority = priority  # also if it isn't added after all
         if not extension:
@@ -81,7 +93,7 @@ class Context:
             if not self._last_extension:
                 raise _Dropped("there is no extension before it")
         else:
-            self._last_extension = line.text[slice(*line.head)]
+            self._last_extension = _cut(line.text[slice(*line.head)])
         extension, slash, cidmatch = self._last_extension.partition("/")
         return _kept(extension, " "), _shrunk(cidmatch) if slash else None
 
@@ -113,13 +125,17 @@ class Context:
     def _label(self, index, line, taken, priority):
         """A label that stands at another priority already is lost."""
         label = line.label or None
-        for other in sorted(taken):
-            if label is not None and taken[other] == label:
+        for other in sorted(taken) if label else ():
+            if taken[other] == label:
                 self.unlabelled[index] = f"the label {label!r} is at {_shown(other)} already"
                 return None
             if other >= priority:
                 break  # as far as Asterisk looks
         return label
+
+
+def _cut(extension):
+    return extension.encode("utf-8", "surrogateescape")[:MOST_BYTES].decode("utf-8", "surrogateescape")
 
 
 def _key(extension, cidmatch):
@@ -144,11 +160,16 @@ def _kept(extension, dropped):
 
 
 def _folded_pattern(pattern):
-    folded, in_set = [], False
-    for character in pattern:
-        in_set = character != "]" and (in_set or character == "[")
-        folded.append(character if in_set or character not in "xzn" else character.upper())
-    return "".join(folded)
+    """Return the pattern so that two which Asterisk takes for one are equal: `_1xx` and `_1XX`, `_[12]` and `_[1-2]`."""
+    pieces = re.split(r"(\[[^]]*\])", pattern)
+    return "".join(_folded_set(piece) if at % 2 else piece.translate(_CLASSES) for at, piece in enumerate(pieces))
+
+
+def _folded_set(text):
+    members = set()
+    for first, last, single in re.findall(r"(.)-(?=(.))|(.)", text[1:-1], re.DOTALL):
+        members |= set(map(chr, range(ord(first), ord(last) + 1))) if first else {single}
+    return "[" + "".join(sorted(members)) + "]"
 
 
 def _shrunk(number):

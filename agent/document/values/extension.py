@@ -14,7 +14,7 @@ from agent.errors import Invalid
 from .interpretation import Interpretation
 from .strings import BLANKS, atoi, number
 
-MOST_BYTES = 254  # of an extension with its CallerID; the rest would be cut off
+MOST_BYTES = 255  # of an extension with its CallerID; the rest is cut off
 PRIORITY_DIGITS = 30
 
 # PRIO, its blanks outside: `n+2(label)`. A label ends at its first `)`, what follows is ignored, so `n(x)+2` adds nothing.
