@@ -113,7 +113,9 @@ class Door(TcpWSGIServer):
         allowed = self._allows(peer[0])
         if not allowed:
             access_log.warning('refused address=%s user="" reason=address path=-', peer[0])
-        if (self.tls and not allowed) or not self._has_room(peer[0]):
+        if not allowed and (self.tls or len(_channels(self._map)) >= self._limits.connections):
+            return False        # nobody who is allowed makes room for one who isn't
+        if allowed and not self._has_room(peer[0]):
             return False
         self.set_socket_options(sock)
         channel = Channel(self, self.tls.wrap(sock) if self.tls else sock, peer, self.adj, map=self._map)

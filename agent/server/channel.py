@@ -14,7 +14,7 @@ from waitress.task import WSGITask
 
 from agent.server.parser import BareError, Parser
 
-PROXY_HEADERS = re.compile("HTTP_(FORWARDED|VIA|X_FORWARDED_.*|X_REAL_IP)")
+PROXY_HEADERS = re.compile("HTTP_(VIA|(.*_)?FORWARDED(_.*)?|X_REAL_IP|.*CLIENT_IP|CF_.*|X_PROXYUSER_IP|X_ENVOY_.*)")
 # How long, and how much, a client may go on sending after its last answer.
 LINGER_S = 2
 LINGER_BYTES = 32 * 1024 * 1024
