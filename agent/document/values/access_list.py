@@ -163,7 +163,7 @@ def _host(text):
 
 
 def _without_zone(host):
-    """A zone doesn't count when addresses are compared. One that isn't a number must be an interface of that machine, which we can't know."""
+    """A zone doesn't count when addresses are compared; one that isn't a number must be an interface of that machine: we can't know."""
     host, percent, zone = host.partition("%")
     if percent and not re.fullmatch("[0-9]{1,9}", zone):
         raise ValueError("only that machine knows whether it has this zone")

@@ -109,6 +109,8 @@ class ExtensionLine(Interpretation):
     def _application_problem(self):
         if not self.application:
             return "there is no application"
+        if "${" in self._hint:
+            return "the hint holds variables, which Asterisk replaces when it loads the file, or in a pattern's when somebody subscribes"
         if "unclosed_arguments" in self._spans:
             return "the arguments lack their `)`"
         return None
@@ -194,7 +196,7 @@ class ExtensionLine(Interpretation):
         before, opening, closing = _ADDED[name]
         if before not in self._spans:
             raise Invalid(f"{name} needs a line with {before} before it")
-        at = self._spans[before][1]
+        at = self._spans["plus" if name == "label" and "plus" in self._spans else before][1]
         if name in ("priority", "application"):
             return f"{self.text},{wanted}"
         return self._between(at, at, opening + wanted + closing)

@@ -1,8 +1,8 @@
 """What all interpretations of a value share: the text stays as it is, parts of it are known by their places, and an edit proves itself.
 
-Called by the other modules of this folder only. An Interpretation holds the value's text and nothing that was made from it, so `str()` gives
-back any input; a change puts new text in a part's place and reads the whole again: what comes out must differ in that part and in no
-other. It deliberately knows nothing of files: whether a text can stand in a line is spelling.py's business.
+Called by the other modules of this folder only. An Interpretation holds the value's text and nothing made from it, so `str()` gives back
+any input. A change puts new text in a part's place and reads the whole again: what comes out must differ in that part and in no other.
+It deliberately knows nothing of files: whether a text can stand in a line is spelling.py's business.
 """
 
 from dataclasses import dataclass
@@ -56,10 +56,15 @@ class Interpretation:
 
     def _with(self, name, wanted):
         new = self._reread(self._spelled(name, wanted))
-        for each in self.PARTS:
-            if getattr(new, each) != (wanted if each == name else getattr(self, each)):
-                raise Invalid(f"{name} can't be {wanted!r} here: {str(new)!r} would say something else")
+        said = getattr(new, name) == wanted
+        kept = all(self._is_same(getattr(new, each), getattr(self, each)) for each in self.PARTS if each != name)
+        if not (said and kept):
+            raise Invalid(f"{name} can't be {wanted!r} here: {str(new)!r} would say something else")
         return new
+
+    def _is_same(self, part, before):
+        """Return whether a part that wasn't named still says what it said."""
+        return part == before
 
     def _reread(self, text):
         return type(self)(text)

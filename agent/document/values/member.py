@@ -1,13 +1,16 @@
 """A queue's member in queues.conf: `member => interface[,penalty[,membername[,state_interface[,ringinuse[,wrapuptime[,paused]]]]]]`.
 
 Called by resources; facts.md 1.8. Proved on 16.28.0 and 22.10.1 by generated lines (tests/appliance/test_real_values.py). They differ
-in one thing: 16.28.0 has no `paused`, so wrapuptime is the last argument there (`has_paused=False`). It deliberately knows one line only: of two lines whose interfaces differ in case at most, the queue keeps the last.
+in one thing: 16.28.0 has no `paused`, so wrapuptime is the last argument there (`has_paused=False`). It deliberately knows one line
+only: of two lines whose interfaces differ in case at most, the queue keeps the last.
 Source: apps/app_queue.c reload_single_member; main/app.c __ast_app_separate_args.
 """
 
 import re
 from dataclasses import dataclass
 from functools import cached_property
+
+from agent.errors import Invalid
 
 from .flags import is_false, is_true
 from .interpretation import Interpretation
@@ -41,6 +44,10 @@ class QueueMember(Interpretation):
     ringinuse = property(lambda self: self._read("ringinuse"))
     wrapuptime = property(lambda self: self._read("wrapuptime"))
     paused = property(lambda self: self._read("paused"))
+
+    def replace(self, **parts):
+        """As for every interpretation; a part set to "" that isn't there stays away, and what must come before a new part is left empty."""
+        return super().replace(**{name: text for name, text in parts.items() if text != (getattr(self, name) or "") or text is None})
 
     # ---- what they mean ---------------------------------------------------------------------------------------------------------
 
@@ -111,6 +118,9 @@ class QueueMember(Interpretation):
             return text
         return text.rstrip(BLANKS)
 
+    def _is_same(self, part, before):
+        return (part or "") == (before or "")
+
     def _reread(self, text):
         return QueueMember(text, self.has_paused)
 
@@ -118,6 +128,8 @@ class QueueMember(Interpretation):
         names = list(self._names)
         at = names.index(name) if name in names else len(names)
         if wanted is None:
+            if name == "interface":
+                raise Invalid("a member without an interface is none")
             return self.text[:max(0, self._start(at) - 1)]
         spelled = wanted if at >= len(names) - 1 else _quoted(wanted)
         if name in self._spans:

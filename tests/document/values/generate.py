@@ -5,12 +5,15 @@ import random
 _APPLICATIONS = ["NoOp", "NoOp()", "NoOp(a)", "Dial(PJSIP/100,30,t)", "NoOp(a)b)c", "NoOp (x) y", "NoOp(x", "  NoOp(x) ", "", "${X}NoOp(y)",
                  "$[1+1](z)", "Set(A=${B},C)", 'NoOp(a,"b",\\,c)', "NoOp(${A})", ")(", "NoOp)x(y", "(x)", "NoOp((a)(b))", "Goto(a,1)"]
 _HINTS = ["Custom:a", "Custom:a&Custom:b", "Custom:a,CustomPresence:p", "Custom:a,b,c", "Custom:a(x)", ",CustomPresence:p"]
-_PRIORITIES = ["1", "2", "3", "n", "n", "n", "n", "next", "s", "same", "hint", "0", "-1", "1x", " 5 ", "n ", "N", "lab", "lab", "other", "", "+1",
+_PRIORITIES = ["1", "2", "3", "n", "n", "n", "n", "next", "s", "same", "hint", "0", "-1", "1x", " 5 ", "n ", "N", "lab", "lab", "other",
+               "", "+1",
                "07", "4294967297", "99999999999999999999", "x", "0x3", "1 2"]
 _PLUSES = ["", "", "", "", "", "+1", "+2", "+10", "+x", "+", "+1+2", "+-1", "+ 3"]
 _LABELS = ["", "", "", "", "(lab)", "(other)", "()", "(a b)", "(lab)x", "(lab)+3", "(lab", "(a)(b)", " (lab)"]
-_EXTENSIONS = ["100", "100", "100", "101", "1-00", " 100", "1 0 0", "100/555", "100/555", "100/5-5.5.", "100/", "_1XX", "_1xx", "_[1 -5,6]X", "_[1-5]X-Y",
-               "10\\,1", "", "i", "s", "t", "#", "*97", "_X.", "a[b,c]d", "a]b[c,d]", "100/(55)", "\\1", "1\t2", "/555", "1[0-0]0", "1/2/3", "ä", "1" * 253 + "/234",
+_EXTENSIONS = ["100", "100", "100", "101", "1-00", " 100", "1 0 0", "100/555", "100/555", "100/5-5.5.", "100/", "_1XX", "_1xx",
+               "_[1 -5,6]X", "_[1-5]X-Y",
+               "10\\,1", "", "i", "s", "t", "#", "*97", "_X.", "a[b,c]d", "a]b[c,d]", "100/(55)", "\\1", "1\t2", "/555", "1[0-0]0",
+               "1/2/3", "ä", "1" * 253 + "/234",
                "ä" * 140]
 
 
@@ -38,9 +41,11 @@ def context(seed, lines=6):
 
 _INTERFACES = ["PJSIP/{}", "PJSIP/{}", "Local/{}@a/n", '"PJSIP/{}"', "PJSIP/{} ", "P(J,{})", "P[{},", "PJSIP\\,{}", "PJSIP/{}" + "x" * 90]
 _PENALTIES = ["", "0", "5", " 7 ", "-3", "x", "5x", "007", "3000000000", '"5"', "+4", "4294967298", "\\6"]
-_NAMES = ["", "Ada", " Ada L ", '"Lovelace, Ada"', "A\\,B", "a(b,c)", "[x,y]", "a)b", '"a', "n" * 90, '""', "  ", 'Q"u"ote', "ä" * 45, "\\\\", "a;b"]
+_NAMES = ["", "Ada", " Ada L ", '"Lovelace, Ada"', "A\\,B", "a(b,c)", "[x,y]", "a)b", '"a', "n" * 90, '""', "  ", 'Q"u"ote', "ä" * 45,
+          "\\\\", "a;b"]
 _STATES = ["", "Custom:x", " Custom:y ", "hint:1@a", '"Custom:z"']
-_FLAGS = ["", "yes", "no", "YES", "off", "on", "t", "f", "T", "n", "y", "0", "1", "2", "true", "false", "False", " yes", "no ", '"yes"', "\\no", "maybe", "truE",
+_FLAGS = ["", "yes", "no", "YES", "off", "on", "t", "f", "T", "n", "y", "0", "1", "2", "true", "false", "False", " yes", "no ", '"yes"',
+          "\\no", "maybe", "truE",
           "tru", "yes.", "ja", "enable", "-1", "00", "10"]
 _WRAPUPS = ["", "0", "9", " 8 ", "-2", "x", '"4"', "7z"]
 
@@ -52,11 +57,15 @@ def member(seed, number):
     return ",".join(fields[:draw.randint(1, 8)]).replace("{}", str(number))
 
 
-_ADDRESSES = ["10.0.0.0", "10.1.2.3", "127.0.0.1", "127.0.0.5", "127.0.0.0", "0.0.0.0", "192.168.7.255", "255.255.255.255", "10.1", "256", "0x7f.1", "010.1.1.1",
-              "1.2.3.4.5", "1.2.3", "1.2.3.256", "localhost", "", " 10.0.0.1", "10.0.0.1 ", "1.2.3.4:80", "::1", "::", "[::1]", "[::1]x", "[::1]:5", "[::1",
-              "2001:db8::1", "2001:DB8::ffff", "::ffff:10.1.2.3", "::10.1.2.3", "fe80::1%1", "2001:db8:::1", "1::2::3", "12345::", "[10.1.2.3]", "1.2.3.4.", "4294967295",
+_ADDRESSES = ["10.0.0.0", "10.1.2.3", "127.0.0.1", "127.0.0.5", "127.0.0.0", "0.0.0.0", "192.168.7.255", "255.255.255.255", "10.1", "256",
+              "0x7f.1", "010.1.1.1",
+              "1.2.3.4.5", "1.2.3", "1.2.3.256", "localhost", "", " 10.0.0.1", "10.0.0.1 ", "1.2.3.4:80", "::1", "::", "[::1]", "[::1]x",
+              "[::1]:5", "[::1",
+              "2001:db8::1", "2001:DB8::ffff", "::ffff:10.1.2.3", "::10.1.2.3", "fe80::1%1", "2001:db8:::1", "1::2::3", "12345::",
+              "[10.1.2.3]", "1.2.3.4.", "4294967295",
               "4294967296", "08.1.1.1", "1..2", "0x", "x", "10.0.0.0x", "!10.0.0.1"]
-_MASKS = ["", "", "", "/8", "/24", "/32", "/0", "/33", "/64", "/128", "/129", "/-1", "/", "/x", "/24x", "/ 16", "/+8", "/255.255.0.0", "/255.0.255.0", "/0.0.0.0",
+_MASKS = ["", "", "", "/8", "/24", "/32", "/0", "/33", "/64", "/128", "/129", "/-1", "/", "/x", "/24x", "/ 16", "/+8", "/255.255.0.0",
+          "/255.0.255.0", "/0.0.0.0",
           "/255.255", "/ffff::", "/ffff:ffff::", "/::", "/::ffff:255.255.0.0", "/8/9", "/4294967304", "/255.255.0.0 ", "/0x10"]
 _SENSES = ["permit", "deny", "Permit", "DENY"]
 
@@ -73,7 +82,8 @@ def access_list(seed, entries=3):
     return made
 
 
-_CODECS = ["ulaw", "alaw", "g722", "opus", "h264", "gsm", "slin16", "t140", "testlaw", "all", "all", "ULAW", "Alaw", "none", "silk8", "g729"]
+_CODECS = ["ulaw", "alaw", "g722", "opus", "h264", "gsm", "slin16", "t140", "testlaw", "all", "all", "ULAW", "Alaw", "none", "silk8",
+           "g729"]
 _ODD_CODECS = ["", "silk", "nope", "! ulaw", "!!ulaw", "ulaw :20", "alaw:x", "alaw:-1", "alaw:20:30", "alaw: 20", "(ulaw", "ulaw)"]
 _FRAMINGS = ["", "", "", "", ":20", ":30x", ":", ":0"]
 
@@ -84,8 +94,9 @@ def codec_lists(seed):
     plain = draw.random() < 0.75
     made = []
     for _ in range(draw.randint(1, 4)):
-        entries = [draw.choice(["", "", "!"]) + _some(draw, _CODECS if plain or draw.random() < 0.7 else _ODD_CODECS) + _some(draw, _FRAMINGS)
-                   for _ in range(draw.randint(1, 4))]
+        entries = [
+            draw.choice(["", "", "!"]) + _some(draw, _CODECS if plain or draw.random() < 0.7 else _ODD_CODECS) + _some(draw, _FRAMINGS)
+            for _ in range(draw.randint(1, 4))]
         value = draw.choice([",", ",", "|", ", "]).join(entries)
         made.append((draw.choice(["allow", "allow", "disallow", "Allow"]), f"({value})" if draw.random() < 0.1 else value))
     return made

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.document.values import AccessLine, AccessList, CodecList, ExtensionLine, MailboxLine, QueueMember, effective_codecs, is_false, is_true
+from agent.document.values import (AccessLine, AccessList, CodecList, ExtensionLine, MailboxLine, QueueMember, effective_codecs, is_false,
+                                   is_true)
 from agent.errors import Invalid
 from tests.document.values import generate
 
 TEXT = st.one_of(st.text("ab1,|()[]/&=!+\\\"n ._-:", max_size=25), st.text(max_size=25))
-KINDS = [ExtensionLine.parse, lambda text: ExtensionLine.parse(text, "same"), QueueMember.parse, lambda text: QueueMember.parse(text, has_paused=False),
+KINDS = [ExtensionLine.parse, lambda text: ExtensionLine.parse(text, "same"), QueueMember.parse,
+         lambda text: QueueMember.parse(text, has_paused=False),
          CodecList.parse, AccessLine.parse, MailboxLine.parse]
 
 
@@ -40,7 +42,8 @@ def test_a_changed_part_leaves_all_others_or_is_refused(text, data):
 
 @pytest.mark.parametrize("value, parts", [
     ("100,1,NoOp()", dict(extension="100", priority="1", application="NoOp", arguments="", label=None, cidmatch=None)),
-    ("_1XX/555, n+2(in) , Dial(PJSIP/100,30,t)", dict(extension="_1XX", cidmatch="555", priority="n", plus="2", label="in", application="Dial", arguments="PJSIP/100,30,t")),
+    ("_1XX/555, n+2(in) , Dial(PJSIP/100,30,t)",
+     dict(extension="_1XX", cidmatch="555", priority="n", plus="2", label="in", application="Dial", arguments="PJSIP/100,30,t")),
     ("100,hint,PJSIP/100&Custom:x,CustomPresence:p", dict(kind="hint", devices=["PJSIP/100", "Custom:x"], presence="CustomPresence:p")),
 ])
 def test_an_extension_line_is_seen_as_its_parts(value, parts):
@@ -90,6 +93,8 @@ def test_generated_lists_come_back_as_they_were():
         assert all(str(AccessLine.parse(value, sense)) == value for sense, value in generate.access_list(seed))
 
 
-@pytest.mark.parametrize("text, meaning", [("yes", (True, False)), ("Off", (False, True)), ("", (False, False)), ("maybe", (False, False)), ("ſ", (False, False))])
+@pytest.mark.parametrize("text, meaning",
+                         [("yes", (True, False)), ("Off", (False, True)), ("", (False, False)), ("maybe", (False, False)),
+                          ("ſ", (False, False))])
 def test_a_flag_may_be_neither_true_nor_false(text, meaning):
     assert (is_true(text), is_false(text)) == meaning

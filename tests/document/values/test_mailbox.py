@@ -55,7 +55,8 @@ def test_an_option_is_removed_with_all_its_names():
     assert str(line) == "1,,,,tz=x"
 
 
-@pytest.mark.parametrize("text, meaning", [("yes", True), ("TRUE", True), ("1", True), ("on", True), ("y", True), ("no", False), ("2", False),
+@pytest.mark.parametrize("text, meaning",
+                         [("yes", True), ("TRUE", True), ("1", True), ("on", True), ("y", True), ("no", False), ("2", False),
                                            ("", False), ("yes ", False), ("yes\n", False), (None, False)])
 def test_truth_is_asterisks(text, meaning):
     assert is_true(text) is meaning
