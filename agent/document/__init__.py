@@ -4,10 +4,11 @@ Called by resources and by apply. `Configuration.load` is the front door; `Docum
 no module of Asterisk: what a value means to voicemail or the dialplan is values.py's business.
 """
 
-from .configuration import Configuration, Rejection
+from .configuration import Configuration
 from .document import Document
 from .includes import Files
 from .inherit import Category, Variable
 from .lines import Where
+from .reading import Rejection
 
 __all__ = ["Category", "Configuration", "Document", "Files", "Rejection", "Variable", "Where"]

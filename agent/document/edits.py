@@ -10,7 +10,7 @@ is in there, and the view is corrected in place; else everything is re-read and 
 from agent.errors import Conflict, Invalid
 
 from .inherit import Variable, encoded
-from .lines import Assignment
+from .lines import Assignment, Blank, Comment
 from .refusals import (
     check_category, check_children, check_document, check_line, check_neighbour, check_override, check_own, check_variable, is_generated,
 )
@@ -112,6 +112,8 @@ def remove_variable(configuration, variable, *, shared):
     at = document.index_of(old)
     rest = without_live_text(old)
     lines = document.reread(at, at + 1, [rest] if rest else [])
+    if not all(isinstance(each, (Blank, Comment)) for each in lines):
+        raise Conflict("what would be left of the line means something", where=variable.where)
     if not _is_alone(configuration, variable.category):
         carry_out(configuration, document, at, at + 1, lines, Meaning(gone=frozenset({id(old)})))
         return
@@ -175,7 +177,8 @@ def _with_line_ends(document, order):
 def _like(category, name):
     """The own variable after which a new one of that name belongs: the last of that name, else the last in the category's file, or None."""
     wanted = encoded(name).lower()
-    same = category.find(name) and _last(category, lambda each: each.name_bytes.lower() == wanted)  # find: mostly there is none, and it is quick
+    # Mostly there is none, as find knows at once.
+    same = category.find(name) and _last(category, lambda each: each.name_bytes.lower() == wanted)
     return same or _last(category, lambda each: each.document is category.document) or _last(category, lambda each: True)
 
 

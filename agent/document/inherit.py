@@ -4,9 +4,11 @@ Called by configuration.py, line by line in Asterisk's order; its View is what G
 each value also where it stands. It deliberately doesn't know files: who included what is configuration.py's business.
 """
 
+from agent.errors import Invalid
+
 from .filters import Filter
-from .parse import BLANKS
 from .lines import Where
+from .parse import BLANKS
 
 NAME_LIMIT = 79  # bytes of a category's name that are kept
 # Each header can double what is there; Asterisk would take about 100 bytes for each copy.
@@ -27,8 +29,11 @@ def decoded(text):
 
 
 def encoded(text):
-    """Given str from `decoded` or from a person, return bytes."""
-    return text.encode("utf-8", "surrogateescape")
+    """Given str from `decoded` or from a person, return bytes. Raise Invalid if UTF-8 can't hold it."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise Invalid(f"{text!r} can't be written as UTF-8") from error
 
 
 class Variable:

@@ -63,10 +63,7 @@ def header_text(name: str, bases, is_template: bool) -> bytes:
 
 def _checked(text, what):
     """Only what would come back as it was given: no control characters, no blanks at the ends."""
-    try:
-        data = encoded(text)
-    except UnicodeEncodeError as error:
-        raise Invalid(f"the {what} can't be written as UTF-8") from error
+    data = encoded(text)
     if _CONTROL.search(data):
         raise Invalid(f"the {what} holds a control character")
     if data != data.strip(BLANKS):
@@ -115,11 +112,11 @@ def with_category_name(line, name: str) -> bytes:
 
 def without_live_text(line) -> bytes:
     """Given a line, return what must stay when its setting goes: b"", or its comments, if a block comment begins or ends in it."""
-    spans, depth, _ = live_spans(line.raw, line.depth)
+    _, depth, _ = live_spans(line.raw, line.depth)
     if depth == line.depth == 0:
         return b""
     kept, at = [], 0
-    for start, stop in spans:
+    for start, stop in _runs(line, 0, len(_live(line)[0])):
         kept.append(line.raw[at:start])
         at = stop
     rest = b"".join(kept) + line.raw[at:]

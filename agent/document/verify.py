@@ -45,7 +45,7 @@ def respelled(old, new, **meant):
 
 
 def carry_out(configuration, document, start, stop, lines, meaning):
-    """Replace lines, re-read everything, and keep that only if the view changed as meant. Raise Conflict otherwise; then all is as before."""
+    """Replace lines, re-read everything, and keep that only if the view changed as meant; else undo it and raise Conflict."""
     old = document.lines[start:stop]
     document.replace(start, stop, lines)
     reader = configuration.read_anew()
@@ -68,7 +68,7 @@ def _is_worse(now, before):
 # ---- comparing --------------------------------------------------------------------------------------------------------------------
 
 def _difference(before, after, meaning):
-    """Given two Views and a Meaning, return (None, None) if just what was meant changed, else what else did, and the Category if one did."""
+    """Given two Views and a Meaning, return what else than the meant changed, and in which Category if in one; (None, None) if nothing."""
     if not _has_come(before, after, meaning):
         return "Asterisk wouldn't see the new text in this place, or not as it is written", None
     kept = [each for each in before.categories if id(each.line) != meaning.gone_header]

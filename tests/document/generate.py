@@ -13,6 +13,12 @@ NAMES = ["a", "b", "c", "A", "t", "T", "general", "a b", "x", "n" * 79, "n" * 80
 PIECES = [b";", b";", b"\\;", b"--", b"-", b";--", b"--;", b"\\", b"=", b"=>", b"+=", b"+", b">", b"[", b"]", b"(", b")", b"!", b",",
           b"#", b"&", b'"', b"'", b" ", b"  ", b"\t", b"\r", b"\x01", b"\x1f", b"\x0b", b"\x7f", b"\xa0", b"\xc3\xa9", b"\xe9", b"a", b"b",
           b"x", b"1", b"2", b"include", b"TEMPLATES"]
+PATTERNS = [
+    b"*.inc", b"g?.inc", b"g[12].inc", b"{x,y}.inc", b"{y,x,x}.inc", b"d/*.inc", b"*/z.inc", b"./x.inc", b"nope.inc", b"nope*", b"d",
+    b"\\x.inc", b"[[]q].inc", b"\\[q\\].inc", b"?.inc", b"d/../x.inc", b"{x.inc,d/z.inc}", b"{x", b"g{1,2,3}.inc", b".*.inc", b"*",
+    b"[!g]*.inc", b"[^.]*.inc", b"{d/,}g1.inc", b"d//z.inc", b"\\{x,y\\}.inc", b"x.inc/", b"d/", b"*.inc/", b"*//z.inc",
+    b"{d//z,{x,y}}.inc", b"[x-z].inc", b"[[:alpha:]].inc", b"x\\.inc", b"g1.{inc,}", b"~", b"../x.inc",
+]
 KINDS = ["tame", "tame", "comments", "inherit", "filters", "joins", "includes", "lengths", "wild"]
 
 
@@ -117,7 +123,8 @@ class Generator:
 
     def filter(self):
         def side():
-            return self.pick(b"type", b"a", b"b", b"aor", b"^a", b"x$", b".", b".*", b"[ab]", b"[^x]", b"[[:alpha:]]", b"a|b", b"'a'", b'"x"',
+            return self.pick(b"type", b"a", b"b", b"aor", b"^a", b"x$", b".", b".*", b"[ab]", b"[^x]", b"[[:alpha:]]", b"a|b", b"'a'",
+                             b'"x"',
                              b"1+", b"a*", b"\xc3\xa9", b"(a", b"a?", b"[", b"", b"a{1,2}", b" a ", b"'a&b'")
 
         def condition():
@@ -130,7 +137,8 @@ class Generator:
         return self.pick(b";", b"; x", b";;", b"; a=1", b";---", b";--- x", b"; ;-- x", b";- -", b"\\; x=1", b";\\;") + self.words(0, 2)
 
     def block(self):
-        return self.pick(b";--", b"--;", b";-- x", b"x --;", b";-- x --;", b"--; a=1", b"a=1 ;-- x", b"a=1 ;-- x --; 2", b"--;--", b"--;--;",
+        return self.pick(b";--", b"--;", b";-- x", b"x --;", b";-- x --;", b"--; a=1", b"a=1 ;-- x", b"a=1 ;-- x --; 2", b"--;--",
+                         b"--;--;",
                          b";--;", b";-- --;", b"--; [b]", b"[b] ;--", b";-- --; ;-- x --; b=1", b"------;---", b"b=x--;", self.words(1, 6))
 
     def include(self):
@@ -139,11 +147,7 @@ class Generator:
             word = self.pick(b"#include", b"# include ", b"#foo ", b"#include\xc3", b"#include\x01", b"#")
         if self.included and self.chance(0.6):
             return word + self.random.choice(self.included).encode()
-        names = [name.encode() for name in INCLUDED] + [
-            b"*.inc", b"g?.inc", b"g[12].inc", b"{x,y}.inc", b"{y,x,x}.inc", b"d/*.inc", b"*/z.inc", b"./x.inc", b"nope.inc", b"nope*", b"d",
-            b"\\x.inc", b"[[]q].inc", b"\\[q\\].inc", b"?.inc", b"d/../x.inc", b"{x.inc,d/z.inc}", b"{x", b"g{1,2,3}.inc", b".*.inc", b"*",
-            b"[!g]*.inc", b"[^.]*.inc", b"{d/,}g1.inc", b"d//z.inc", b"\\{x,y\\}.inc", MAIN.encode(), b"x.inc/", b"d/", b"*.inc/", b"*//z.inc", b"{d//z,{x,y}}.inc", b"[x-z].inc",
-            b"[[:alpha:]].inc", b"x\\.inc", b"g1.{inc,}", b"~", b"../x.inc"]
+        names = [name.encode() for name in INCLUDED + [MAIN]] + PATTERNS
         name = self.random.choice(names)
         return word + self.pick(b"%s", b"%s", b'"%s"', b"<%s>", b"'%s'", b'"%s', b"%s\t") % name
 

@@ -24,7 +24,7 @@ class Memory:
 
 
 def tree(configuration):
-    """Given a Configuration, return what Asterisk would answer: None if it rejects, else [[name, is_template, parents, [b"name=value"]]]."""
+    """Given a Configuration, return Asterisk's answer: None if it rejects, else [[name, is_template, parents, [b"name=value", …]], …]."""
     if configuration.rejection:
         return None
     return [

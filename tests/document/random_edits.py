@@ -68,7 +68,8 @@ def _add(configuration, chooser):
     category = _category(configuration, chooser)
     name, value = chooser.choice(VARIABLES), chooser.choice(VALUES)
     after = chooser.choice([None, *category.own()])
-    new = configuration.add(category, name, value, after=after, is_object=chooser.choice([None, True, False]), shared=chooser.random() < 0.3)
+    is_object, shared = chooser.choice([None, True, False]), chooser.random() < 0.3
+    new = configuration.add(category, name, value, after=after, is_object=is_object, shared=shared)
     assert (new.name, new.value, new.category, new.inherited) == (name, value, category, False)
     if after is not None:
         assert category.own().index(new) == category.own().index(after) + 1

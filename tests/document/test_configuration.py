@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.document import Configuration, Where
+from agent.errors import Invalid
 from tests.document import generate
 from tests.document.memory import Memory
 
@@ -66,6 +67,11 @@ def test_bases_are_the_direct_parents():
 def test_bytes_that_are_not_utf8_survive_as_text():
     configuration = load(b"[\xe9]\n\xff=\xc3\xa9\n")
     assert configuration.find("\udce9", "\udcff").value == "é"
+
+
+def test_a_name_that_no_file_can_hold_is_invalid():
+    with pytest.raises(Invalid):
+        load(PHONES).find("desk", "\ud800")
 
 
 @pytest.mark.parametrize("main, line, reason", [
@@ -128,6 +134,8 @@ DEADLY = [
     b"[a]\n" + b"#tryinclude main.conf\n" * 8,
     b"[a]\nb=1\n" + b"".join(b"[c%d](c%d,c%d)\n" % (i + 1, i, i) for i in range(40)).replace(b"c0", b"a"),
     b"[a]\nb=1\n[a](+b=1{200}{200}{200})\n",
+    b"[a]\nb=1\n[a](+b=1" + b"*" * 8000 + b")\n",
+    b"[a]\nb=1\n[a](+b=" + b"(" * 8000 + b")\n",
     b"[a]\n#tryinclude " + b"{a,b}" * 40 + b"\n",
 ]
 

@@ -24,7 +24,10 @@ DIFFERS_IN_16 = {
 
 
 ANSWERS = {collection: json.loads((CORPUS / f"{collection}_golden.json").read_text()) for collection in ("torture", "corners")}
-CASES = [pytest.param(CORPUS / collection / name, answers, id=name) for collection in ANSWERS for name, answers in ANSWERS[collection].items()]
+CASES = [
+    pytest.param(CORPUS / collection / name, answers, id=name)
+    for collection in ANSWERS for name, answers in ANSWERS[collection].items()
+]
 
 
 def files_of(folder):

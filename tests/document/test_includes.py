@@ -14,7 +14,10 @@ from agent.document.inherit import Deadly
 from tests.document.memory import Memory
 
 NAMES = ["a", "b", "ab", ".h", "[q]", "{a,b}", "ä", "B", "d/a", "d/b", "d/.h", "e/a", "e.f/a", "a b", "*", "\\a", "-"]
-PIECES = ["a", "b", "*", "?", "[", "]", "{", "}", ",", "\\", "/", "d", "e", ".", "!", "^", "-", "ä", "h", "[ab]", "{a,b}", "[[:alpha:]]", "d/", "*//", "/a/"]
+PIECES = [
+    "a", "b", "*", "?", "[", "]", "{", "}", ",", "\\", "/", "d", "e", ".", "!", "^", "-", "ä", "h",
+    "[ab]", "{a,b}", "[[:alpha:]]", "d/", "*//", "/a/",
+]
 NOMAGIC_BRACE = 1 << 11 | 1 << 10
 
 
@@ -112,5 +115,5 @@ def test_each_file_is_asked_for_once(other):
 
     files = Counting({"main.conf": b"[a]\n#include x\n" + other.encode(), "x": b"b=1\n"})
     configuration = Configuration.load("main.conf", files)
-    configuration.reread()
+    configuration.read_anew()
     assert files.asked == ["main.conf", "x"]
