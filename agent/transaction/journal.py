@@ -175,7 +175,8 @@ class Journal:
                 spill(self.kernel, os.path.join(folder, names[-1]), data)
         # The random end keeps two journals (a second agent by mistake, a restored backup) from using each other's names.
         aside = f".{own}.pbx-agent-{number}-{secrets.token_hex(4)}"
-        return Entry(staging.reading.path, staging.reading.real, names[0], digest(staging.reading.data), names[1], digest(staging.data), aside)
+        before, after = names
+        return Entry(staging.reading.path, staging.reading.real, before, digest(staging.reading.data), after, digest(staging.data), aside)
 
     def _note(self, record, notes):
         record = dataclasses.replace(record, notes={**record.notes, **notes})

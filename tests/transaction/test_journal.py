@@ -13,8 +13,9 @@ from agent.transaction import ChangedMeanwhile, Journal, Kernel, Places, read
 def etc(tmp_path):
     folder = tmp_path / "etc"
     folder.mkdir()
-    (folder / "a.conf").write_bytes(b"a0\n")
-    (folder / "b.conf").write_bytes(b"b0\n")
+    for name, data in (("a.conf", b"a0\n"), ("b.conf", b"b0\n")):
+        (folder / name).write_bytes(data)
+        os.utime(folder / name, (1, 1))  # settled: nothing waits
     return folder
 
 
@@ -131,6 +132,26 @@ def test_a_keep_that_cannot_be_noted_is_undone_as_a_whole(etc):
     journal, before = journal_of(etc, Full()), files(etc)
     with pytest.raises(errors.NoSpace):
         write(journal, etc, b"a1\n", notes={"reload": "done"})
+    assert files(etc) == before and [record.state for record in journal.records()] == ["undone"]
+
+
+def test_a_keep_that_is_not_durable_is_undone_and_the_history_says_so(etc):
+    class Forgetful(Kernel):
+        """The one fsync fails that would make the record's last name durable."""
+
+        def rename(self, old, new, folder=None):
+            super().rename(old, new, folder)
+            self.due = new.endswith("000001")
+
+        def fsync(self, fd):
+            if getattr(self, "due", False):
+                self.due = False
+                raise OSError(errno.EIO, "broken")
+            super().fsync(fd)
+
+    journal, before = journal_of(etc, Forgetful()), files(etc)
+    with pytest.raises(errors.Unavailable):
+        write(journal, etc, b"a1\n")
     assert files(etc) == before and [record.state for record in journal.records()] == ["undone"]
 
 

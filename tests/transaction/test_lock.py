@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 import threading
@@ -9,7 +8,7 @@ import pytest
 
 import agent
 from agent import errors
-from agent.transaction import Lock
+from agent.transaction import Kernel, Lock
 
 ROOT = Path(agent.__file__).parent.parent
 
@@ -87,15 +86,22 @@ def test_another_thread_waits_no_longer_than_it_said(tmp_path):
 
 def test_a_lock_file_that_was_replaced_while_waiting_is_opened_anew(tmp_path):
     path = tmp_path / "lock"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    with Lock(path).hold():
-        path.unlink()
-        os.close(fd)
-        with Lock(path).hold(timeout_s=0):  # nobody else can be excluded by a file that is gone
-            assert path.exists()
-            with pytest.raises(errors.Unavailable):
-                with Lock(path).hold(timeout_s=0):
-                    pass
+
+    class Late(Kernel):
+        """Gets the lock of a file that is deleted in that moment."""
+
+        times = 0
+
+        def flock(self, fd):
+            super().flock(fd)
+            self.times += 1
+            if self.times == 1:
+                path.unlink()
+
+    with Lock(path, Late()).hold(timeout_s=5):
+        with pytest.raises(errors.Unavailable):
+            with Lock(path).hold(timeout_s=0):
+                pass
 
 
 def test_the_lock_file_is_private_and_held_for_the_block_only(tmp_path):

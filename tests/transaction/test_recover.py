@@ -7,7 +7,7 @@ import pytest
 
 from agent import errors
 from agent.transaction import Journal, Kernel, Lock, Places, read, recover
-from tests.transaction.kernels import Death, Failing
+from tests.transaction.kernels import Death, Failing, Fallback
 
 
 @pytest.fixture
@@ -16,6 +16,7 @@ def etc(tmp_path):
     folder.mkdir()
     for name in ("a.conf", "b.conf"):
         (folder / name).write_bytes(b"old\n")
+        os.utime(folder / name, (1, 1))  # settled: nothing waits
     return folder
 
 
@@ -135,6 +136,25 @@ def test_a_text_that_came_out_just_before_the_crash_goes_back_in(etc):
         change.apply()
     recover(journal_of(etc))
     assert files(etc) == {**OLD, "a.conf": b"by hand\n"}
+
+
+def test_without_exchange_a_crash_between_the_two_renames_gives_back_the_very_file(etc):
+    class Dying(Fallback):
+        def rename(self, old, new, folder=None):
+            if old.endswith(".was"):
+                raise Death
+            super().rename(old, new, folder)
+
+    before = (etc / "a.conf").stat()
+    with pytest.raises(Death):
+        journal = journal_of(etc, Failing(Dying(), 0, Death))
+        change = journal.begin("broken off", {})
+        change.replace(read(etc / "a.conf", journal.places), b"new\n")
+        change.apply()
+    assert (etc / "a.conf").read_bytes() == b"new\n"
+    recover(journal_of(etc, Fallback()))
+    after = (etc / "a.conf").stat()
+    assert files(etc) == OLD and (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_a_later_record_of_the_same_file_is_not_destroyed_by_an_older_one_left_open(etc):
