@@ -117,7 +117,7 @@ class Apply:
         return self._snapshot
 
     def _fresh(self, kind):
-        return kind(Files(self._folder, self._places), self._load, self._directory_file)
+        return kind(Files(self._folder, self._places, self._directory_file), self._load, self._directory_file)
 
     def _lacks_ids(self, view):
         return any(lacking(view) for lacking, _ in self._resources.adopters)

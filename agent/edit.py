@@ -17,11 +17,14 @@ class Files:
     """A configuration folder as `document` reads it; remembers every reading, so that a change by somebody else is noticed.
 
     folder: absolute path that relative names resolve against. places: where files may lie; what lies elsewhere reads as missing.
+    directory_file: the one file of our own state folder that is read; nothing else there is anybody's configuration, whatever includes it.
     """
 
-    def __init__(self, folder, places):
+    def __init__(self, folder, places, directory_file):
         self._folder = os.path.abspath(folder)
         self._places = places
+        self._directory_file = os.path.abspath(directory_file)
+        self._state = os.path.realpath(os.path.dirname(self._directory_file))
         self.readings = {}
         self._entries = {}
 
@@ -36,12 +39,18 @@ class Files:
     def read(self, name):
         """Return the file's bytes, or None if it's missing or lies where it may not. Raise Unavailable while somebody rewrites it."""
         path = self.path(name)
-        if path not in self.readings:
-            try:
-                self.readings[path] = transaction.read(path, self._places)
-            except Forbidden:
+        try:
+            if self.is_our_own(path):
                 return None
+            if path not in self.readings:
+                self.readings[path] = transaction.read(path, self._places)
+        except Forbidden:
+            return None
         return self.readings[path].data
+
+    def is_our_own(self, path):
+        """Return whether a path leads into our state folder. Raise Forbidden, Unavailable if it leads nowhere."""
+        return os.path.commonpath([self._places.resolve(path), self._state]) == self._state
 
     def must_read(self, name):
         """Return the file's bytes, or None if there is no such file. Raise Unavailable for one that is there and can't be read.
@@ -50,6 +59,8 @@ class Files:
         """
         path = self.path(name)
         try:
+            if path != self._directory_file and self.is_our_own(path):
+                raise Forbidden("it is a file of pbx-agent's own", where=path)
             if path not in self.readings:
                 self.readings[path] = transaction.read(path, self._places)
         except Forbidden as error:
@@ -127,7 +138,7 @@ class Staged:
 
     def read(self, name):
         path = self._files.path(name)
-        return self.data[path] if path in self.data else self._files.read(name)
+        return self.data[path] if path in self.data and not self._files.is_our_own(path) else self._files.read(name)
 
     def must_read(self, name):
         path = self._files.path(name)
@@ -214,4 +225,4 @@ class Edit(Snapshot):
         for path, data in staged:
             if data is not None and len(data) > LARGEST_BYTES:
                 raise TooLarge(f"it would be larger than {LARGEST_BYTES >> 20} MB", where=path)
-        return [(self._disk.readings[path], data) for path, data in staged if self._disk.read(path) != data]
+        return [(self._disk.readings[path], data) for path, data in staged if self._disk.must_read(path) != data]

@@ -319,6 +319,22 @@ def test_a_file_that_lies_outside_is_said_and_not_taken_for_an_empty_one(box, tm
     assert [each["mailbox"] for each in box.restart().agent.apply.read(voicemails.find)] == ["100"]
 
 
+@pytest.mark.parametrize("by", ["an include", "a link"])
+def test_our_own_state_is_nobodys_configuration(box, by):
+    box.start()
+    box.agent.apply.write(lambda edit: users.create(edit, {"firstname": "E", "lastname": "=", "password": "canary"}), title="create", who=WHO)
+    ours = (box.state / "directory.json").read_bytes()
+    if by == "an include":
+        box.write("voicemail.conf", b"[default]\n100 => 1\n#tryinclude %s\n" % str(box.state / "directory.json").encode())
+        assert [each["mailbox"] for each in box.agent.apply.read(voicemails.find)] == ["100"]
+    else:
+        (box.etc / "voicemail.conf").symlink_to(box.state / "directory.json")
+        with pytest.raises(Unavailable, match="pbx-agent's own"):
+            box.agent.apply.read(voicemails.find)
+        assert (box.state / "directory.json").read_bytes() == ours
+    assert box.agent.apply.read(users.find)[0]["password"] == "canary"
+
+
 def test_what_could_not_be_read_again_is_not_written(box, monkeypatch):
     monkeypatch.setattr("agent.edit.LARGEST_BYTES", 2000)
     box.start()
