@@ -7,6 +7,7 @@ and wait for no writer. It deliberately knows no resource: which file needs whic
 
 import logging
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Callable, Mapping, Sequence
 
@@ -19,6 +20,7 @@ log = logging.getLogger("pbx_agent.apply")
 
 CATCH_UP_S = 30
 READER_WAITS_S = 0.3
+MOST_WAITING, STUCK_S = 5, 2      # fewer than [limits] threads, 8 unless set
 ATTEMPTS = 5        # how often an edit is made anew on the text that somebody else has just written
 PENDING = "pending"
 DONE = "done"
@@ -78,6 +80,7 @@ class Apply:
         self._waiting = []
         self._waiting_lock = threading.Lock()
         self._refresh = threading.Lock()
+        self._moved_s = time.monotonic()
         self._snapshot = None
         self._behind = True         # whether a record may be pending; one of an earlier run, to begin with
 
@@ -131,8 +134,12 @@ class Apply:
         """
         job = Job(function, title, who)
         with self._waiting_lock:
+            # Each holds a thread, and where nothing moves those who only read need some too.
+            if len(self._waiting) >= MOST_WAITING and time.monotonic() - self._moved_s > STUCK_S:
+                raise Unavailable(f"{len(self._waiting)} changes are waiting, and nothing moves; try again")
             self._waiting.append(job)
         with self._writer:
+            self._moved_s = time.monotonic()
             if not job.done:
                 with self._waiting_lock:
                     batch, self._waiting = self._waiting, []

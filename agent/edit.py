@@ -88,7 +88,7 @@ class Files:
 
 def _names(path):
     try:
-        return sorted(os.listdir(path))
+        return sorted(name for name in os.listdir(path) if not (name.startswith(".") and ".pbx-agent-" in name))      # a change's own, while it is open
     except OSError:
         return []
 

@@ -319,6 +319,30 @@ def test_a_file_that_lies_outside_is_said_and_not_taken_for_an_empty_one(box, tm
     assert [each["mailbox"] for each in box.restart().agent.apply.read(voicemails.find)] == ["100"]
 
 
+def test_waiting_writers_never_take_every_thread(box):
+    box.change_settings("limits", lock_s=4)
+    box.start()
+    refused = []
+
+    def write():
+        try:
+            box.agent.apply.write(lambda edit: users.create(edit, {"firstname": "Ada", "lastname": ""}), title="wait", who=WHO)
+        except Unavailable as error:
+            refused.append(str(error))
+
+    with Lock(box.state / "lock").hold():
+        first = [threading.Thread(target=write) for _ in range(6)]
+        for each in first:
+            each.start()
+        wait_for(lambda: len(box.agent.apply._waiting) >= 5)
+        threading.Event().wait(2.1)
+        write()
+        assert "are waiting" in refused[0], "one more isn't let in where nothing moves"
+        for each in first:
+            each.join(20)
+    assert len(refused) == 7
+
+
 @pytest.mark.parametrize("by", ["an include", "a link"])
 def test_our_own_state_is_nobodys_configuration(box, by):
     box.start()

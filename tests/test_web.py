@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import logging
 
 import pytest
@@ -104,6 +105,14 @@ def test_whatever_is_sent_one_line_stays_one_line(box, field, value):
     assert reply.status_int in (200, 400) and (after == before) == (reply.status_int == 400), reply
     assert len(after.split(b"\n")) == len(before.split(b"\n")) and after.split(b"\n")[2:] == before.split(b"\n")[2:]
     assert len(box.request("GET", "/1.0/voicemails").json["items"]) == 2
+
+
+def test_latin_1_of_old_files_is_shown_as_text_and_survives_a_change(box):
+    box.write("voicemail.conf", b"[default]\n100 => 1,J\xe9r\xf4me\n")
+    shown = box.request("GET", "/1.0/voicemails/1")
+    assert shown.json["fullname"] == "J\xe9r\xf4me" and b"udc" not in shown.body
+    assert box.request("PUT", "/1.0/voicemails/1", json.dumps({**shown.json, "password": "2"}).encode()).status_int == 200
+    assert box.files()["voicemail.conf"] == b"[default]\n100 => 2,J\xe9r\xf4me\n"
 
 
 @pytest.mark.parametrize("body", [b'{"voicemailid": %s}' % (b"9" * 5000), b'{"voicemailid": 1e400}', b'{"enableclient": -0.0}', b'{"firstname": true}', b'{"firstname": {"a": []}}',

@@ -112,15 +112,24 @@ def _mailbox(row, box, general_attach):
     attach = box.line.option("attach") or general_attach or "yes"
     return {
         "id": row["id"],
-        "mailbox": box.variable.name,
-        "context": box.context,
-        "password": (box.line.password or "").removeprefix("-"),
-        "fullname": box.line.fullname or "",
-        "email": box.line.email or "",
+        "mailbox": _readable(box.variable.name),
+        "context": _readable(box.context),
+        "password": _readable((box.line.password or "").removeprefix("-")),
+        "fullname": _readable(box.line.fullname or ""),
+        "email": _readable(box.line.email or ""),
         "attach": is_true(attach),
         "delete": is_true(box.line.option("delete", "deletevoicemail") or "no"),
         "skipcheckpass": row.get("skipcheckpass", False),
     }
+
+
+def _readable(text):
+    """Return text of the file for showing: bytes that aren't UTF-8 are taken for latin-1, as an admin of 2005 typed them."""
+    data = text.encode("utf-8", "surrogateescape")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 # ---- writing --------------------------------------------------------------------------------------------------------------------------
@@ -154,7 +163,8 @@ def update(edit, number, values):
     """
     row, box = _row_and_box(edit, number)
     _own(box)
-    values = _checked(values)
+    shown = _mailbox(row, box, _general(edit, "attach"))
+    values = _checked({name: value for name, value in values.items() if value != shown[name]})     # what a person typed may stay as it is
     conf = edit.configuration(FILE)
     line = _changed(box.line, values, _general(edit, "attach"))
     if str(line) != str(box.line):
